@@ -1,0 +1,1 @@
+"""The typed program: sizes, types, operators, symbols, the intermediate representation."""

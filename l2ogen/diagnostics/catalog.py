@@ -1,0 +1,355 @@
+"""Every mistake that l2ogen can name: one function each, all wording here.
+
+1xx syntax, 2xx names, 3xx types and shapes, 4xx facts and ranges, 5xx convergence structure, 6xx training and data.
+A code never changes its meaning. Every function has a bad example with its full output in tests/bad/.
+"""
+
+from __future__ import annotations
+
+from ..source import Span
+from .model import Diagnostic, one_of
+
+Note = tuple[Span, str]
+
+
+def _did_you_mean(word: str | None) -> str:
+    return f"did you mean `{word}`?" if word else ""
+
+
+# ---- 1xx: syntax -----------------------------------------------------------------------------------
+
+
+def stray_character(span: Span, text: str, hint: str) -> Diagnostic:
+    shown = f"`{text}`" if text.isprintable() and text != "�" else f"U+{ord(text):04X}"
+    return Diagnostic("L2O100", f"{shown} is not part of the language", span, "this character", hint)
+
+
+def misspelled_keyword(span: Span, word: str, meant: str) -> Diagnostic:
+    return Diagnostic("L2O101", f"`{word}` is no keyword", span, "misspelled?", _did_you_mean(meant))
+
+
+def juxtaposition(span: Span, left: str, right: str) -> Diagnostic:
+    return Diagnostic("L2O102", "two values side by side", span, "an operator is missing", f"write `{left}*{right}`")
+
+
+def never_closed(span: Span, opener: str, closer: str) -> Diagnostic:
+    return Diagnostic("L2O103", f"`{opener}` is never closed", span, "opened here", f"add the missing `{closer}`")
+
+
+def unmatched_close(span: Span, closer: str) -> Diagnostic:
+    return Diagnostic("L2O104", f"`{closer}` closes nothing", span, "not opened", "remove it")
+
+
+def next_before_operand(span: Span, nxt: str, name: str, operand: str) -> Diagnostic:
+    operand = "(…)" if operand == "(" else operand
+    return Diagnostic(
+        "L2O105", f"`{nxt}` is the next iterate and needs an operator after it", span, "no operator here",
+        f"for a sum write `{name} + {operand}`",
+    )  # fmt: skip
+
+
+def norm_without_kind(span: Span) -> Diagnostic:
+    return Diagnostic(
+        "L2O106", "this norm does not say which", span, "which norm?",
+        "write `||v||_1`, `||v||_2`, `||v||_2^2`, `||v||_inf`, `||v||_0` or `||M||_F`",
+    )  # fmt: skip
+
+
+def incomplete(span: Span, before: str, expected: str) -> Diagnostic:
+    return Diagnostic("L2O107", f"the line stops after `{before}`", span, f"expected {expected} after this")
+
+
+def unexpected(span: Span, text: str, expected: str, example: str) -> Diagnostic:
+    help = f"a line of this block looks like `{example}`" if example else ""
+    return Diagnostic("L2O108", f"`{text}` does not belong here", span, f"expected {expected}", help)
+
+
+def not_a_statement(span: Span, text: str, block: str, example: str, meant: str) -> Diagnostic:
+    where = f"`{block}`" if block else "a file"
+    help = _did_you_mean(meant) or (f"a line of `{block}` looks like `{example}`" if example else "")
+    if not help:
+        help = "a file holds `problem`, `networks`, `parameters`, `state`, `update`, `expect`, `train` blocks"
+    return Diagnostic("L2O109", f"no line of {where} begins with `{text}`", span, "unexpected", help)
+
+
+def double_star(span: Span) -> Diagnostic:
+    return Diagnostic("L2O110", "`**` is not an operator", span, "power?", "write `x^2` for a power, `A*x` for a product")
+
+
+def operator_without_argument(span: Span, op: str, fn: str) -> Diagnostic:
+    return Diagnostic("L2O111", f"`{op} {fn}` needs the point where it is taken", span, "", f"write `{op} {fn}(x)`")
+
+
+def too_deep(span: Span) -> Diagnostic:
+    return Diagnostic(
+        "L2O112", "this expression nests too deep", span, "more than 60 levels", "split it with a let: `v = …`"
+    )
+
+
+def too_large(span: Span, size: int, limit: int) -> Diagnostic:
+    return Diagnostic("L2O113", f"the file has {size:,} characters; the limit is {limit:,}", span, "", "split the file")
+
+
+def empty_file(span: Span) -> Diagnostic:
+    return Diagnostic(
+        "L2O114", "the file holds nothing", span, "", "begin with `algorithm NAME` or `problem NAME`; `l2ogen demo` shows one"
+    )
+
+
+def no_header(span: Span) -> Diagnostic:
+    return Diagnostic(
+        "L2O115", "the file does not say what it is", span, "first line", "begin with `algorithm NAME` or `problem NAME`"
+    )
+
+
+def duplicate_part(span: Span, what: str, first: Span) -> Diagnostic:
+    return Diagnostic(
+        "L2O116", f"a second {what}", span, "again here", "a file holds one; merge the two", ((first, "first one"),)
+    )
+
+
+def misplaced_part(span: Span, what: str, kind: str, other: str) -> Diagnostic:
+    return Diagnostic("L2O117", f"{what} does not belong in {kind} file", span, "", f"it belongs in {other} file")
+
+
+def missing_part(span: Span, what: str, example: str) -> Diagnostic:
+    return Diagnostic("L2O118", f"{what} is missing", span, "in this file", f"add `{example}`")
+
+
+def misplaced_clause(span: Span, clause: str, block: str, help: str) -> Diagnostic:
+    return Diagnostic("L2O119", f"{clause} has no place in `{block}`", span, "", help)
+
+
+# ---- 2xx: names ------------------------------------------------------------------------------------
+
+
+def unknown_name(span: Span, word: str, meant: str | None, help: str = "") -> Diagnostic:
+    return Diagnostic("L2O201", f"`{word}` is not declared", span, "unknown name", _did_you_mean(meant) or help)
+
+
+def duplicate_name(span: Span, word: str, first: Span) -> Diagnostic:
+    return Diagnostic(
+        "L2O202", f"`{word}` is declared twice", span, "again here", "rename one of them", ((first, "first declared here"),)
+    )
+
+
+def unused_name(span: Span, word: str, what: str) -> Diagnostic:
+    return Diagnostic(
+        "L2O203", f"{what} `{word}` is never used", span, "declared here", "use it or remove the declaration",
+        severity="warning",
+    )  # fmt: skip
+
+
+def next_too_early(span: Span, name: str, assigned: Span | None) -> Diagnostic:
+    notes = ((assigned, f"`{name}+` is computed here"),) if assigned else ()
+    return Diagnostic(
+        "L2O204", f"`{name}+` is used before it is computed", span, "not yet known",
+        f"move this line below the one of `{name}+`, or use the old iterate `{name}`", notes,
+    )  # fmt: skip
+
+
+def next_of_no_state(span: Span, name: str, what: str, declared: Span | None) -> Diagnostic:
+    notes = ((declared, "declared here"),) if declared else ()
+    return Diagnostic(
+        "L2O205", f"`{name}+` is no next iterate: `{name}` is {what}", span, "only states carry `+`",
+        f"for a sum write `{name} + …`, or declare `{name}` in `state`", notes,
+    )  # fmt: skip
+
+
+def state_without_update(span: Span, name: str) -> Diagnostic:
+    return Diagnostic("L2O206", f"state `{name}` is never updated", span, "declared here", f"add a line `{name}+ = …` to `update`")
+
+
+def assigned_twice(span: Span, name: str, first: Span) -> Diagnostic:
+    return Diagnostic(
+        "L2O207", f"`{name}` is computed twice in one iteration", span, "again here", "give one of them another name",
+        ((first, "first computed here"),),
+    )  # fmt: skip
+
+
+def assigned_declared(span: Span, name: str, what: str, declared: Span) -> Diagnostic:
+    help = f"write `{name}+ = …` for its next iterate" if what == "a state" else "give the let another name"
+    return Diagnostic("L2O208", f"`{name}` is {what} and can't be assigned", span, "", help, ((declared, "declared here"),))
+
+
+def state_with_index(span: Span, name: str, state: str) -> Diagnostic:
+    return Diagnostic(
+        "L2O209", f"`{name}`: states carry no `_k`", span, "unknown name",
+        f"write `{state}` for the old iterate, `{state}+` for the next one; keep older ones as states: `{state}_prev+ = {state}`",
+    )  # fmt: skip
+
+
+def not_callable(span: Span, name: str, what: str, help: str) -> Diagnostic:
+    return Diagnostic("L2O210", f"`{name}` can't be called: it is {what}", span, "", help)
+
+
+def unknown_option(span: Span, word: str, owner: str, meant: str | None, known: list[str]) -> Diagnostic:
+    help = _did_you_mean(meant) or f"known: {', '.join(known)}"
+    return Diagnostic("L2O211", f"{owner} has no option `{word}`", span, "unknown option", help)
+
+
+def unknown_operator_word(span: Span, word: str, fn: str, meant: str | None) -> Diagnostic:
+    return Diagnostic(
+        "L2O212", f"`{word}` is no operator on functions", span, "unknown operator",
+        _did_you_mean(meant) or f"write `grad {fn}(…)`, or `{word}*{fn}(…)` for a product",
+    )  # fmt: skip
+
+
+def unknown_problem(span: Span, word: str, meant: str | None, known: list[str]) -> Diagnostic:
+    help = _did_you_mean(meant) or f"known: {', '.join(known)}; or a path to an .l2o file"
+    return Diagnostic("L2O213", f"no problem is called `{word}`", span, "unknown problem", help)
+
+
+def variable_mismatch(span: Span, name: str, variable: str) -> Diagnostic:
+    return Diagnostic("L2O214", f"the function's variable is `{variable}`, not `{name}`", span, "", f"write `{variable}`")
+
+
+# ---- 3xx: types and shapes -------------------------------------------------------------------------
+
+
+def size_mismatch(span: Span, op: str, left: str, right: str, notes: tuple[Note, ...] = ()) -> Diagnostic:
+    return Diagnostic("L2O301", f"`{op}` of {left} and {right}", span, "sizes do not fit", "", notes)
+
+
+def vector_product(span: Span) -> Diagnostic:
+    return Diagnostic(
+        "L2O302", "the product of two vectors is not defined", span, "vector * vector",
+        "write `u .* v` for entries, `<u, v>` for the inner product",
+    )  # fmt: skip
+
+
+def bad_operand(span: Span, op: str, found: str, wanted: str, help: str = "") -> Diagnostic:
+    return Diagnostic("L2O303", f"{op} needs {wanted}, not {found}", span, found, help)
+
+
+def matrix_plus_scalar(span: Span, op: str) -> Diagnostic:
+    return Diagnostic(
+        "L2O304", "a scalar is not added to a matrix", span, "matrix and scalar", f"write `{op} eps*I` for a multiple of the identity"
+    )
+
+
+def wrong_value_type(span: Span, name: str, space: str, found: str, declared: Span | None) -> Diagnostic:
+    notes = ((declared, "declared here"),) if declared else ()
+    return Diagnostic("L2O305", f"`{name}` lies in {space}, the value is {found}", span, f"this is {found}", "", notes)
+
+
+def wrong_count(span: Span, what: str, wanted: str, found: int) -> Diagnostic:
+    return Diagnostic("L2O306", f"{what} takes {wanted}, not {found}", span, "", "")
+
+
+def unknown_space(span: Span, text: str, meant: str | None) -> Diagnostic:
+    return Diagnostic(
+        "L2O307", f"`{text}` is no space", span, "unknown space",
+        _did_you_mean(meant) or "spaces are `R`, `R^n`, `R^(m, n)`, `diag(n)` and `sym(n)`",
+    )  # fmt: skip
+
+
+def bad_size(span: Span) -> Diagnostic:
+    return Diagnostic("L2O308", "a size is an integer, a name, or a sum and product of these", span, "no size", "")
+
+
+def no_prox(span: Span, fn: str, metric: str) -> Diagnostic:
+    return Diagnostic(
+        "L2O309", f"`prox_{fn}` has no closed form in a metric from {metric}", span, "this metric",
+        "the metric of a prox is a scalar or lies in `diag(n)`",
+    )  # fmt: skip
+
+
+def not_smooth(span: Span, op: str, fn: str, has: str, needs: str, declared: Span) -> Diagnostic:
+    return Diagnostic(
+        "L2O310", f"`{op} {fn}` needs a function declared `{needs}`", span, f"`{fn}` is {has}",
+        f"declare `{fn}` as `{needs}`", ((declared, "declared here"),),
+    )  # fmt: skip
+
+
+def not_a_value(span: Span, name: str, what: str, help: str) -> Diagnostic:
+    return Diagnostic("L2O311", f"`{name}` is {what}, not a value", span, "", help)
+
+
+def power_needs_number(span: Span) -> Diagnostic:
+    return Diagnostic("L2O312", "`^` raises a scalar to a scalar", span, "", "write `v .^ 2` for the squares of entries")
+
+
+# ---- 4xx: facts and ranges -------------------------------------------------------------------------
+
+
+def fact_about_nothing(span: Span, names: list[str]) -> Diagnostic:
+    return Diagnostic("L2O401", "this fact constrains none of the declared names", span, "", f"state it about {one_of(names)}")
+
+
+def empty_range(span: Span, name: str, low: str, high: str) -> Diagnostic:
+    return Diagnostic("L2O402", f"no value of `{name}` lies between {low} and {high}", span, "empty range", "swap the ends")
+
+
+def init_outside(span: Span, name: str, fact: Span) -> Diagnostic:
+    return Diagnostic(
+        "L2O403", f"the initial value of `{name}` breaks its own fact", span, "starts here", "start inside the range",
+        ((fact, "the fact"),),
+    )  # fmt: skip
+
+
+def unsupported_fact(span: Span, help: str) -> Diagnostic:
+    return Diagnostic("L2O404", "this fact can't be enforced", span, "", help)
+
+
+def fixed_fact(span: Span, name: str) -> Diagnostic:
+    return Diagnostic("L2O405", f"`{name}` is computed from a formula, nothing enforces a fact about it", span, "", "remove the fact")
+
+
+def init_needs_shared(span: Span, name: str, data: str, declared: Span) -> Diagnostic:
+    return Diagnostic(
+        "L2O406", f"the initial value of `{name}` names `{data}`, which differs between instances", span, "",
+        f"declare `shared {data}`: learned weights are one set for all instances", ((declared, "declared here"),),
+    )  # fmt: skip
+
+
+def kind_needs(span: Span, kind: str, needs: str, example: str) -> Diagnostic:
+    return Diagnostic("L2O407", f"a `{kind}` parameter needs {needs}", span, "", f"write `{example}`")
+
+
+# ---- 5xx: convergence structure and problems -------------------------------------------------------
+
+
+def not_derivable(span: Span, fn: str, why: str, help: str) -> Diagnostic:
+    return Diagnostic("L2O501", f"no {why} is known for this form of `{fn}`", span, "", help)
+
+
+def rule_misses_part(span: Span, part: str, problem: str, help: str) -> Diagnostic:
+    return Diagnostic("L2O502", f"the rule does not touch {part} of `{problem}`", span, "", help)
+
+
+def cannot_infer(span: Span, name: str, help: str) -> Diagnostic:
+    return Diagnostic("L2O503", f"nothing in the rule says what `{name}` is", span, "", help)
+
+
+# ---- 6xx: training and data ------------------------------------------------------------------------
+
+
+def unknown_setting(span: Span, word: str, meant: str | None, known: list[str]) -> Diagnostic:
+    help = _did_you_mean(meant) or f"settings are {', '.join(known)}"
+    return Diagnostic("L2O601", f"`train` has no setting `{word}`", span, "unknown setting", help)
+
+
+def bad_setting(span: Span, word: str, wanted: str) -> Diagnostic:
+    return Diagnostic("L2O602", f"`{word}` takes {wanted}", span, "", "")
+
+
+def unknown_law(span: Span, word: str, meant: str | None, known: list[str]) -> Diagnostic:
+    help = _did_you_mean(meant) or f"known: {', '.join(known)}"
+    return Diagnostic("L2O603", f"no distribution is called `{word}`", span, "unknown", help)
+
+
+def unknown_claim(span: Span, word: str, meant: str | None, known: list[str], what: str) -> Diagnostic:
+    return Diagnostic("L2O604", f"`{word}` is no {what}", span, "", _did_you_mean(meant) or f"{what}s are {', '.join(known)}")
+
+
+def data_not_sampled(span: Span, name: str) -> Diagnostic:
+    return Diagnostic("L2O605", f"`{name}` is never drawn", span, "declared here", f"add a line `{name} ~ …` or `{name} = …` to `sample`")
+
+
+def missing_data(span: Span, name: str, problem: str, why: str) -> Diagnostic:
+    return Diagnostic("L2O606", f"problem `{problem}` can't serve as `{name}`: {why}", span, "", "")
+
+
+def duplicate_setting(span: Span, word: str, first: Span) -> Diagnostic:
+    return Diagnostic("L2O607", f"`{word}` is set twice", span, "again here", "keep one", ((first, "first set here"),))

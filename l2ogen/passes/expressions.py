@@ -1,0 +1,388 @@
+"""Expressions: names resolved, types checked, products decided by the declared spaces.
+
+Every method returns None where a mistake was reported, and stays silent about what follows from it.
+"""
+
+from __future__ import annotations
+
+from typing import Callable
+
+from ..core.ir import Node
+from ..core.operators import CALLS, INFIX, Misfit, Operator
+from ..core.sizes import Size
+from ..core.symbols import Scope, Symbol
+from ..core.types import CONDITION, IDENTITY, SCALAR, Type, matrix, vector
+from ..diagnostics import Diagnostic, catalog, nearest
+from ..source import Span
+from ..syntax import tree as t
+
+APPLIED = ("grad", "subgrad", "stochgrad")
+
+
+def number(value: int | float | str, span: Span = Span(0, 0)) -> Node:
+    return Node("number", (), SCALAR, str(value), span)
+
+
+def symbol(role: str, name: str, type_: Type, span: Span = Span(0, 0)) -> Node:
+    return Node("symbol", (), type_, (role, name), span)
+
+
+def is_number(node: Node, value: float | None = None) -> bool:
+    return node.op == "number" and (value is None or float(node.attr) == value)
+
+
+class Expressions:
+    """Lowers expressions in one scope; mistakes go to `report`."""
+
+    def __init__(self, scope: Scope, report: list[Diagnostic]) -> None:
+        self.scope = scope
+        self.report = report
+        self.assigned: dict[str, Span] = {}
+        """Next states and lets computed so far in this step."""
+        self.later: dict[str, Span] = {}
+        """Where the next states that are still to come are computed."""
+
+    def lower(self, e: t.Expr) -> Node | None:
+        method: Callable[[t.Expr], Node | None] = getattr(self, "_" + type(e).__name__)
+        return method(e)
+
+    def lower_as(self, e: t.Expr, wanted: Type, name: str, declared: Span | None) -> Node | None:
+        """Lower, and fit the value into the declared space of `name`."""
+        return self.fitted(self.lower(e), e.span, wanted, name, declared)
+
+    def fitted(self, node: Node | None, span: Span, wanted: Type, name: str, declared: Span | None) -> Node | None:
+        """The lowered value in the declared space of `name`."""
+        fitted = fit(node, wanted) if node is not None else None
+        if node is not None and fitted is None:
+            self.say(catalog.wrong_value_type(span, name, str(wanted), node.type.describe(), declared))
+        return fitted
+
+    def say(self, mistake: Diagnostic) -> None:
+        self.report.append(mistake)
+
+    # -- leaves
+    def _Number(self, e: t.Number) -> Node:
+        return number(e.text, e.span)
+
+    def _Name(self, e: t.Name) -> Node | None:
+        found = self.scope.find(e.id)
+        if found is None:
+            return self.unknown(e)
+        if e.next:
+            return self.next_state(e, found)
+        if found.role == "identity":
+            return Node("identity", (), IDENTITY, span=e.span)
+        if found.role in ("function", "network"):
+            help = f"write `{e.id}(x)`" if found.role == "function" else f"write `{e.id}(…)` to call it"
+            self.say(catalog.not_a_value(e.span, e.id, found.what, help))
+            return None
+        if found.type is None:  # its declaration was wrong, which was said there
+            return None
+        return symbol(found.role, e.id, found.type, e.span)
+
+    def unknown(self, e: t.Name) -> None:
+        if e.id in self.scope.broken:
+            return
+        stem = e.id.removesuffix("_k")
+        known = self.scope.table.get(stem)
+        if stem != e.id and known is not None and known.role == "state":
+            self.say(catalog.state_with_index(e.span, e.id, stem))
+        elif e.id in CALLS or e.id == "prox":
+            self.say(catalog.not_a_value(e.span, e.id, "an operator", f"write `{e.id}(…)`"))
+        elif e.next and e.id in self.later:
+            self.say(catalog.next_too_early(e.span, e.id, self.later[e.id]))
+        else:
+            self.say(catalog.unknown_name(e.span, e.id, self.scope.suggest(e.id)))
+
+    def next_state(self, e: t.Name, found: Symbol) -> Node | None:
+        if found.role != "state":
+            self.say(catalog.next_of_no_state(e.span, e.id, found.what, found.span))
+        elif e.id not in self.assigned:
+            if e.id not in self.scope.broken:
+                self.say(catalog.next_too_early(e.span, e.id, self.later.get(e.id)))
+        elif found.type is not None:
+            return symbol("next", e.id, found.type, e.span)
+        return None
+
+    # -- infix
+    def _Paren(self, e: t.Paren) -> Node | None:
+        return self.lower(e.arg)
+
+    def _Unary(self, e: t.Unary) -> Node | None:
+        arg = self.lower(e.arg)
+        if arg is None:
+            return None
+        if e.op == "-":
+            return Node("negate", (arg,), arg.type, span=e.span)
+        if e.op == "'":
+            return self.operator(INFIX["transpose"], (arg,), (e.arg.span,), e.span)
+        self.say(catalog.unknown_name(e.span, e.op, None, "the pseudo-inverse is not available for generated code"))
+        return None
+
+    def _Binary(self, e: t.Binary) -> Node | None:
+        left, right = self.lower(e.left), self.lower(e.right)
+        if left is None or right is None:
+            return None
+        match e.op:
+            case "+" | "-":
+                return self.add(e, left, right)
+            case "*":
+                return self.times(e, left, right)
+            case "/":
+                return self.over(e, left, right)
+            case "^":
+                return self.power(e, left, right)
+        try:  # .* ./ .^ : entry by entry
+            name = {".*": "times", "./": "over", ".^": "power"}[e.op]
+            kind = CALLS["sqrt"].typing((left.type, right.type))
+        except Misfit as misfit:
+            wrong = (left, right)[misfit.index]
+            self.say(catalog.bad_operand(wrong.span, f"`{e.op}`", wrong.type.describe(), misfit.wanted))
+            return None
+        return Node(name, (left, right), kind, span=e.span)
+
+    def add(self, e: t.Binary, left: Node, right: Node) -> Node | None:
+        op = "add" if e.op == "+" else "subtract"
+        kinds = {left.type.kind, right.type.kind}
+        if left.type.is_operator and right.type.is_operator:
+            for target in (left.type, right.type):
+                both = fit(left, target), fit(right, target)
+                if both[0] is not None and both[1] is not None:
+                    return Node(op, (both[0], both[1]), target, span=e.span)
+        elif kinds <= {"scalar", "vector"} and (len(kinds) == 2 or left.type == right.type):
+            return Node(op, (left, right), left.type if left.type.kind == "vector" else right.type, span=e.span)
+        elif "scalar" in kinds and kinds & {"matrix", "sym"}:
+            self.say(catalog.matrix_plus_scalar(e.span, e.op))
+            return None
+        elif kinds == {"scalar", "diag"}:
+            return Node(op, (left, right), left.type if left.type.kind == "diag" else right.type, span=e.span)
+        self.say(catalog.size_mismatch(e.span, e.op, left.type.describe(), right.type.describe(), self.origin(left, right)))
+        return None
+
+    def times(self, e: t.Binary, left: Node, right: Node) -> Node | None:
+        a, b = left.type, right.type
+        if a.kind == "scalar" or b.kind == "scalar":
+            scalar, other = (left, right) if a.kind == "scalar" else (right, left)
+            name = "scale" if other.type.kind in ("matrix", "sym", "identity") else "times"
+            args = (scalar, other) if name == "scale" else (left, right)
+            return Node(name, args, other.type, span=e.span)
+        if a.kind == b.kind == "vector":
+            self.say(catalog.vector_product(e.span))
+            return None
+        if a.kind == "vector" or CONDITION in (a, b):
+            self.say(catalog.bad_operand(left.span, "the left side of `*`", a.describe(), "a scalar or a matrix"))
+            return None
+        if a.kind == "identity" and left.op == "identity":
+            return right
+        if b.kind == "identity" and right.op == "identity":
+            return left
+        if b.kind == "identity" or a.kind == "identity":
+            scalar = left.args[0] if a.kind == "identity" else right.args[0]
+            return self.times(e, scalar, right if a.kind == "identity" else left)
+        if a.columns != b.rows:
+            self.say(catalog.size_mismatch(e.span, "*", a.describe(), b.describe(), self.origin(left, right)))
+            return None
+        if b.kind == "vector":
+            name = "times" if a.kind == "diag" else "apply"
+            return Node(name, (left, right), vector(a.rows), span=e.span)
+        if a.kind == b.kind == "diag":
+            return Node("times", (left, right), a, span=e.span)
+        if "diag" in (a.kind, b.kind):
+            self.say(catalog.bad_operand(e.span, "`*`", "a diagonal times a matrix", "a vector on the right"))
+            return None
+        return Node("compose", (left, right), matrix(a.rows, b.columns), span=e.span)
+
+    def over(self, e: t.Binary, left: Node, right: Node) -> Node | None:
+        if right.type.kind != "scalar":
+            help = "write `u ./ v` to divide entries" if right.type.kind in ("vector", "diag") else ""
+            self.say(catalog.bad_operand(e.right.span, "`/`", right.type.describe(), "a scalar on the right", help))
+            return None
+        name = "shrink" if left.type.kind in ("matrix", "sym", "identity") else "over"
+        return Node(name, (left, right), left.type, span=e.span)
+
+    def power(self, e: t.Binary, left: Node, right: Node) -> Node | None:
+        if left.type.kind != "scalar" or right.type.kind != "scalar":
+            self.say(catalog.power_needs_number(e.span))
+            return None
+        if is_number(right, 2) and left.op in ("norm_2", "spectral"):
+            return Node(left.op + "_squared", left.args, SCALAR, span=e.span)
+        return Node("power", (left, right), SCALAR, span=e.span)
+
+    def origin(self, *nodes: Node) -> tuple[tuple[Span, str], ...]:
+        """Where the names in these operands were declared."""
+        notes = []
+        for node in nodes:
+            found = self.scope.table.get(node.name) if node.op == "symbol" else None
+            if found is not None and found.span is not None:
+                notes.append((found.span, f"`{found.name}` lies in {found.type}"))
+        return tuple(dict.fromkeys(notes))
+
+    def _Compare(self, e: t.Compare) -> Node | None:
+        operands = [self.lower(x) for x in (e.first, *(x for _, x in e.rest))]
+        for operand in operands:
+            if operand is not None and operand.type.kind not in ("scalar", "vector", "diag"):
+                self.say(catalog.bad_operand(operand.span, "a comparison", operand.type.describe(), "scalars"))
+        return None if None in operands else Node("compare", tuple(filter(None, operands)), CONDITION, span=e.span)
+
+    # -- norms, products, calls
+    def _Norm(self, e: t.Norm) -> Node | None:
+        arg = self.lower(e.arg)
+        if arg is None:
+            return None
+        name = "spectral" if e.kind == "2" and arg.type.is_operator else f"norm_{e.kind}"
+        if name not in INFIX:
+            self.say(catalog.bad_operand(e.span, f"`||.||_{e.kind}`", arg.type.describe(), "nothing yet", "write `||M||_2`"))
+            return None
+        return self.operator(INFIX[name], (arg,), (e.arg.span,), e.span)
+
+    def _Inner(self, e: t.Inner) -> Node | None:
+        args = self.lower(e.left), self.lower(e.right)
+        if args[0] is None or args[1] is None:
+            return None
+        return self.operator(INFIX["inner"], (args[0], args[1]), (e.left.span, e.right.span), e.span)
+
+    def operator(self, op: Operator, args: tuple[Node, ...], spans: tuple[Span, ...], span: Span) -> Node | None:
+        try:
+            return Node(op.name, args, op.typing([a.type for a in args]), span=span)
+        except Misfit as misfit:
+            found = args[misfit.index].type.describe()
+            self.say(catalog.bad_operand(spans[misfit.index], f"`{op.name}`", found, misfit.wanted, misfit.help))
+            return None
+
+    def _Call(self, e: t.Call) -> Node | None:
+        name = e.fn.id
+        found = self.scope.find(name)
+        if found is not None:
+            return self.call_symbol(e, found)
+        values = [a for a in e.args if not isinstance(a, t.Keyword)]
+        if name == "prox":
+            if len(values) != 3 or len(values) != len(e.args) or not isinstance(values[0], t.Name):
+                self.say(catalog.wrong_count(e.span, "`prox(r, P, v)`", "a function, a metric and a point", len(e.args)))
+                return None
+            return self._Prox(t.Prox(values[0], values[1], values[2], span=e.span))
+        if name not in CALLS:
+            if name in self.scope.broken:
+                return None
+            if name.startswith("prox_"):
+                fn = name.removeprefix("prox_")
+                self.say(catalog.unknown_name(e.fn.span, name, None, f"a prox names its metric: write `prox_{fn},P(…)`"))
+            else:
+                self.say(catalog.unknown_name(e.fn.span, name, self.scope.suggest(name, *CALLS, "prox")))
+            return None
+        for a in e.args:
+            if isinstance(a, t.Keyword):
+                self.say(catalog.unknown_option(a.name.span, a.name.id, f"`{name}`", None, ["none"]))
+                return None
+        op = CALLS[name]
+        args = [self.lower(a) for a in values]
+        if any(a is None for a in args):
+            return None
+        if len(args) != op.arity:
+            self.say(catalog.wrong_count(e.span, f"`{name}`", f"{op.arity} argument{'s' * (op.arity > 1)}", len(args)))
+            return None
+        return self.operator(op, tuple(filter(None, args)), tuple(a.span for a in values), e.span)
+
+    def call_symbol(self, e: t.Call, found: Symbol) -> Node | None:
+        """`F(x)`, `f(x)`: the value of a function of the problem."""
+        if found.role != "function":
+            help = f"write `{e.fn.id}*(…)` for a product" if found.role != "network" else "networks are called in `parameters`"
+            self.say(catalog.not_callable(e.fn.span, e.fn.id, found.what, help))
+            return None
+        if len(e.args) != 1 or isinstance(e.args[0], t.Keyword):
+            self.say(catalog.wrong_count(e.span, f"`{e.fn.id}`", "one point", len(e.args)))
+            return None
+        point = self.point(e.args[0], found)
+        return None if point is None else Node("value", (point,), SCALAR, found.payload.role, e.span)
+
+    def point(self, e: t.Expr, fn: Symbol) -> Node | None:
+        """The argument of a function: a vector of the variable's space."""
+        node = self.lower(e)
+        if node is not None and fn.type is not None and fit(node, fn.type) is None:
+            self.say(catalog.bad_operand(e.span, f"`{fn.name}`", node.type.describe(), f"a point in {fn.type}"))
+            return None
+        return node
+
+    def function(self, name: t.Name) -> Symbol | None:
+        found = self.scope.find(name.id)
+        if found is None:
+            self.unknown(name)
+        elif found.role != "function":
+            self.say(catalog.not_callable(name.span, name.id, found.what, "a function is declared in `problem`"))
+            return None
+        return found
+
+    def _Apply(self, e: t.Apply) -> Node | None:
+        if e.op.id not in APPLIED:
+            known = e.op.id in self.scope.table
+            if known or e.op.id in self.scope.broken:
+                self.say(catalog.unknown_operator_word(e.op.span, e.op.id, e.fn.id, None))
+            else:
+                meant = nearest(e.op.id, APPLIED) or self.scope.suggest(e.op.id)
+                self.say(catalog.unknown_name(e.op.span, e.op.id, meant))
+            return None
+        fn = self.function(e.fn)
+        if fn is None:
+            return None
+        point = self.point(e.arg, fn)
+        if e.op.id != "grad":
+            self.say(catalog.unknown_operator_word(e.op.span, e.op.id, e.fn.id, "grad"))
+            return None
+        if fn.payload.role != "f":
+            has = "declared " + ", ".join(fn.payload.properties)
+            self.say(catalog.not_smooth(e.fn.span, e.op.id, fn.name, has, "smooth(L)", fn.span or e.span))
+            return None
+        return None if point is None else Node("grad", (point,), point.type, "f", e.span)
+
+    def _Prox(self, e: t.Prox) -> Node | None:
+        fn = self.function(e.fn)
+        metric, point = self.lower(e.metric), None if fn is None else self.point(e.arg, fn)
+        if fn is None:
+            self.lower(e.arg)
+            return None
+        if fn.payload.role != "r":
+            has = "declared " + ", ".join(fn.payload.properties)
+            self.say(catalog.not_smooth(e.fn.span, "prox", fn.name, has, "proximable", fn.span or e.span))
+            return None
+        if metric is None or point is None:
+            return None
+        if metric.type.kind not in ("scalar", "diag"):
+            self.say(catalog.no_prox(e.metric.span, e.fn.id, str(metric.type)))
+            return None
+        return Node("prox", (metric, point), point.type, "r", e.span)
+
+
+def fit(node: Node, wanted: Type) -> Node | None:
+    """The node as a value of the wanted space, or None: a scalar stands for a constant vector and for scalar*I, I takes
+    the size it meets."""
+    have = node.type
+    if have == wanted:
+        return node
+    if have.kind == "scalar" and wanted.kind in ("vector", "diag"):
+        return Node(node.op, node.args, have, node.attr, node.span) if node.op == "number" else node
+    square = wanted.kind in ("sym", "diag") or (wanted.kind == "matrix" and wanted.is_square)
+    if have.kind == "identity" and square:
+        if node.op == "identity":
+            return Node("identity", (), wanted, wanted.rows, node.span)
+        parts = [fit(a, wanted) if a.type.kind == "identity" else a for a in node.args]
+        return Node(node.op, tuple(p for p in parts if p is not None), wanted, node.attr, node.span)
+    if have.kind == "scalar" and wanted.is_square and wanted.kind != "diag":
+        return Node("scale", (node, Node("identity", (), wanted, wanted.rows)), wanted, span=node.span)
+    if have.kind == "sym" and wanted.kind == "matrix" and wanted.is_square and have.rows == wanted.rows:
+        return node
+    return None
+
+
+def size_of(e: t.Expr) -> Size | None:
+    """A size expression: integers, names, sums and products."""
+    match e:
+        case t.Number() if e.text.isdigit():
+            return Size.of(int(e.text))
+        case t.Name() if not e.next:
+            return Size.of(e.id)
+        case t.Paren():
+            return size_of(e.arg)
+        case t.Binary(op="+" | "*"):
+            left, right = size_of(e.left), size_of(e.right)
+            if left is not None and right is not None:
+                return left + right if e.op == "+" else left * right
+    return None

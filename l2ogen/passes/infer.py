@@ -1,0 +1,131 @@
+"""A bare rule -> the whole file: states, functions and the declarations of everything else, read off the rule.
+
+What a name is follows from where it stands. A step (the metric of a prox, or what multiplies a gradient) gets
+0 < v < 2/L; what multiplies a difference of iterates is momentum, 0 < v < 2; the second argument of `soft` is a
+threshold, >= 0. A capital letter is a diagonal predicted by a network, a small one a learned scalar.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..core.operators import CALLS
+from ..diagnostics import Diagnostic, catalog
+from ..syntax import tree as t
+from ..syntax.parser import Parsed
+from ..syntax.printer import show
+
+KNOWN = {"k", "L", "F", "I"}
+
+
+@dataclass
+class _Rule:
+    """What the names of the rule turned out to be, in the order of appearance."""
+
+    states: dict[str, t.Name] = field(default_factory=dict)
+    lets: dict[str, t.Name] = field(default_factory=dict)
+    smooth: dict[str, t.Name] = field(default_factory=dict)
+    proximable: dict[str, t.Name] = field(default_factory=dict)
+    steps: dict[str, t.Name] = field(default_factory=dict)
+    momenta: dict[str, t.Name] = field(default_factory=dict)
+    thresholds: dict[str, t.Name] = field(default_factory=dict)
+    gradients: dict[str, t.Apply] = field(default_factory=dict)
+
+
+def infer(parsed: Parsed, report: list[Diagnostic]) -> str | None:
+    """The text of the file, or None after reporting which name the rule does not explain."""
+    rule = _Rule()
+    lines = [s for s in parsed.tree.items if isinstance(s, t.Assignment)]
+    for s in lines:
+        for target in s.targets:
+            (rule.states if target.next else rule.lets).setdefault(target.id, target)
+    for s in lines:
+        for node in t.walk(s.value):
+            _functions(node, rule)
+    for s in lines:
+        for node in t.walk(s.value):
+            _roles(node, rule)
+    known = {n for names in vars(rule).values() for n in names} | KNOWN
+    unknown: dict[str, t.Name] = {}
+    for s in lines:
+        for node in t.walk(s):
+            callee = isinstance(node, t.Name) and (node.id in CALLS or node.id in ("grad", "prox"))
+            if isinstance(node, t.Name) and node.id not in known and not callee:
+                unknown.setdefault(node.id, node)
+    for name in unknown.values():
+        help = "write a file that declares it; in a bare rule steps, momenta and thresholds are recognized"
+        if name.next or any(s.targets[0].id == name.id for s in lines):
+            help = f"a state has its own line: `{name.id}+ = …`"
+        report.append(catalog.cannot_infer(name.span, name.text, help))
+    if not rule.states and lines:
+        report.append(catalog.cannot_infer(lines[0].targets[0].span, lines[0].targets[0].id, "the next iterate carries a plus: `x+ = …`"))
+    elif "x" not in rule.states and not report:
+        first = next(iter(rule.states.values()))
+        report.append(catalog.cannot_infer(first.span, first.text, "the reported iterate of a bare rule is called `x`"))
+    return None if report else _write(rule, lines)
+
+
+def _functions(node: t.Node, rule: _Rule) -> None:
+    match node:
+        case t.Apply(op=t.Name(id="grad"), fn=fn):
+            rule.smooth.setdefault(fn.id, fn)
+            rule.gradients.setdefault(show(node.arg), node)
+        case t.Prox(fn=fn, metric=metric):
+            rule.proximable.setdefault(fn.id, fn)
+            _mark(metric, rule, rule.steps)
+        case t.Call(fn=t.Name(id="prox"), args=(t.Name() as fn, metric, *_)) if isinstance(metric, t.Expr):
+            rule.proximable.setdefault(fn.id, fn)
+            _mark(metric, rule, rule.steps)
+
+
+def _roles(node: t.Node, rule: _Rule) -> None:
+    match node:
+        case t.Binary(op="*" | ".*", left=left, right=right):
+            if any(isinstance(n, t.Apply) for n in t.walk(right)):
+                _mark(left, rule, rule.steps)
+            elif {n.id for n in t.walk(right) if isinstance(n, t.Name)} & set(rule.states):
+                _mark(left, rule, rule.momenta)
+        case t.Call(fn=t.Name(id="soft"), args=(_, threshold)) if isinstance(threshold, t.Expr):
+            _mark(threshold, rule, rule.thresholds)
+
+
+def _mark(e: t.Expr, rule: _Rule, into: dict[str, t.Name]) -> None:
+    """The unknown names of a factor get this role; earlier roles stay."""
+    for node in t.walk(e):
+        taken = [rule.states, rule.lets, rule.smooth, rule.proximable, rule.steps, rule.momenta, rule.thresholds]
+        if isinstance(node, t.Name) and node.id not in KNOWN and not any(node.id in names for names in taken):
+            into[node.id] = node
+
+
+def _write(rule: _Rule, lines: list[t.Assignment]) -> str:
+    ranges = {name: f"0 < {name} < 2/L" if rule.smooth else f"{name} > 0" for name in rule.steps}
+    ranges |= {name: f"0 < {name} < 2" for name in rule.momenta} | {name: f"{name} >= 0" for name in rule.thresholds}
+    order = [n for s in lines for node in t.walk(s) if isinstance(node, t.Name) and (n := node.id) in ranges]
+    names = list(dict.fromkeys(order))
+    predicted = [n for n in names if n[0].isupper()]
+    learned = [n for n in names if not n[0].isupper()]
+    functions = [f"  {f}(x) : convex, smooth(L)" for f in rule.smooth] + [f"  {r}(x) : convex, proximable" for r in rule.proximable]
+    objective = " + ".join(f"{f}(x)" for f in (*rule.smooth, *rule.proximable))
+    doc = "; ".join(show(s) for s in lines)
+    out = ["algorithm Rule", f'"{doc}"', ""]
+    if objective:
+        out += ["problem {", *functions, f"  minimize {objective}", "}"]
+    if predicted:
+        inputs = [f"detach({show(a.arg)}), detach({show(a)})" for a in rule.gradients.values()]
+        out += ["networks { phi = lstm(hidden = 20, layers = 2, head = 20) per coordinate }"]
+        call = f"phi({', '.join(inputs) or ', '.join(f'detach({s})' for s in rule.states)})"
+    if names:
+        out += ["parameters {"]
+        if predicted:
+            facts = ", ".join(ranges[n] for n in predicted)
+            out += [f"  predicted {', '.join(predicted)} in diag(n) = {call} with {facts}"]
+        out += [f"  learned {n} in R with {ranges[n]}" for n in learned]
+        out += ["}"]
+    out += [f"state {{ {', '.join(rule.states)} in R^n = 0 }}", "update {", *(f"  {show(s)}" for s in lines), "}"]
+    if objective:
+        out += ["train {", "  on lasso(m = 20, n = 40, sparsity = 5)"]
+        if names:
+            out += ["  horizon 100; truncate 20", "  loss mean over k of F(x)", "  optimizer adam(rate = 1e-2); rate cosine"]
+            out += ["  steps 1000; batch 64"]
+        out += ["}"]
+    return "\n".join(out) + "\n"

@@ -1,0 +1,178 @@
+"""The `train` block: a fixed vocabulary, every value checked, the problem found and bound."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Literal
+
+from ..core import ir
+from ..core.sizes import Size
+from ..core.symbols import Scope, Symbol
+from ..core.types import SCALAR, vector
+from ..diagnostics import Diagnostic, catalog, nearest
+from ..source import Span
+from ..syntax import tree as t
+from .declarations import constant
+from .expressions import Expressions
+
+COUNTS = ("layers", "horizon", "truncate", "steps", "batch", "patience")
+OPTIMIZERS = ("adam", "adamw", "sgd")
+WORDS = {"rate": ("constant", "cosine"), "dtype": ("float32", "float64")}
+SETTINGS = ("on", "loss", "optimizer", *COUNTS, *WORDS, "clip_norm", "seed", "validate")
+
+
+def training(
+    block: t.Node | None, scope: Scope, variable: str, target: str, data: tuple[ir.Datum, ...],
+    functions: dict[str, ir.Function], problems: Callable[[str], ir.Problem | None], known: list[str], report: list[Diagnostic],
+) -> ir.Training:  # fmt: skip
+    """Check the block and bind its problem to the algorithm's functions and data."""
+    problem: ir.Problem | None = None
+    sizes: tuple[tuple[str, float], ...] = ()
+    loss: ir.Node | None = None
+    reduction: Literal["mean", "sum"] | None = None
+    settings: dict[str, Any] = {}
+    seen: dict[str, Span] = {}
+    for item in block.body if isinstance(block, t.Block) else ():
+        if not isinstance(item, t.Setting | t.Loss):
+            continue
+        word, span = ("loss", item.span) if isinstance(item, t.Loss) else (item.name.id, item.name.span)
+        if word in seen:
+            report.append(catalog.duplicate_setting(span, word, seen[word]))
+        seen.setdefault(word, span)
+        if isinstance(item, t.Loss):
+            loss = _loss(item, scope, variable, target, report)
+            reduction = "sum" if item.reduction == "sum" else "mean" if item.reduction == "mean" else None
+        elif word == "on":
+            problem, sizes = _on(item.value, problems, known, report)
+            if problem is not None:
+                _bind(item.value.span, problem, target, data, functions, report)
+        else:
+            settings |= _setting(item, report)
+    return ir.Training(problem, sizes, loss, reduction, tuple(settings.items()))
+
+
+def _on(
+    e: t.Expr, problems: Callable[[str], ir.Problem | None], known: list[str], report: list[Diagnostic]
+) -> tuple[ir.Problem | None, tuple[tuple[str, float], ...]]:
+    name = e.fn if isinstance(e, t.Call) else e
+    if not isinstance(name, t.Name):
+        report.append(catalog.bad_setting(e.span, "on", "a problem with its sizes: `on lasso(m = 20, n = 40)`"))
+        return None, ()
+    problem = problems(name.id)
+    if problem is None:
+        report.append(catalog.unknown_problem(name.span, name.id, nearest(name.id, known), known))
+        return None, ()
+    options, sizes = dict(problem.options), {}
+    for a in e.args if isinstance(e, t.Call) else ():
+        value = _number(a.value) if isinstance(a, t.Keyword) else None
+        if not isinstance(a, t.Keyword) or value is None or value <= 0:
+            report.append(catalog.bad_setting(a.span, problem.name, "options with positive numbers: `m = 250`"))
+        elif a.name.id not in options:
+            report.append(catalog.unknown_option(a.name.span, a.name.id, f"problem `{problem.name}`", nearest(a.name.id, options), list(options)))
+        else:
+            sizes[a.name.id] = value
+    return problem, tuple(sizes.items())
+
+
+def _bind(
+    span: Span, problem: ir.Problem, target: str, data: tuple[ir.Datum, ...], functions: dict[str, ir.Function], report: list[Diagnostic]
+) -> None:
+    """Functions bind by role, data by name; an algorithm that leaves a part of the objective out is refused."""
+    if problem.target != target:
+        report.append(catalog.missing_data(span, "its problem", problem.name, f"the algorithm wants to {target}, the problem says {problem.target}"))
+        return
+    roles = {f.role: f.name for f in functions.values()}
+    for role, part, what in (("f", problem.smooth, "the smooth part"), ("r", problem.prox, "the proximable part")):
+        if part is not None and target == "minimize" and role not in roles:
+            help = "declare it in `problem` and use it: " + ("`grad f(x)`" if role == "f" else "`prox_r,P(v)`")
+            report.append(catalog.rule_misses_part(span, what, problem.name, help))
+    theirs = {d.name: d for d in problem.data}
+    for datum in data:
+        other = theirs.get(datum.name)
+        if other is None:
+            report.append(catalog.missing_data(span, datum.name, problem.name, f"it has no data `{datum.name}`"))
+        elif other.type.kind != datum.type.kind:
+            report.append(catalog.missing_data(span, datum.name, problem.name, f"its `{datum.name}` lies in {other.type}"))
+        elif datum.shared and not other.shared:
+            report.append(catalog.missing_data(span, datum.name, problem.name, f"its `{datum.name}` differs between instances"))
+
+
+def _loss(item: t.Loss, scope: Scope, variable: str, target: str, report: list[Diagnostic]) -> ir.Node | None:
+    """A scalar over x, F(x), x_true, k."""
+    n = scope.table[variable].type if variable in scope.table else vector(Size.of("n"))
+    inner = Scope(broken=scope.broken)
+    names = [Symbol(variable, "state", n), Symbol(f"{variable}_true", "truth", n), Symbol("k", "iteration", SCALAR)]
+    if target == "minimize":
+        names.append(Symbol("F", "function", n, payload=ir.Function("F", "f", ("smooth",), None, item.span)))
+    inner.table = {s.name: s for s in names}
+    if item.over is not None and item.over.id != "k":
+        report.append(catalog.bad_setting(item.over.span, "loss", f"`{item.reduction} over k of …`"))
+    node = Expressions(inner, report).lower_as(item.term, SCALAR, "loss", None)
+    return None if node is None else _objective(node)
+
+
+def _objective(node: ir.Node) -> ir.Node:
+    """F as the whole objective: its role in the program is `F`."""
+    args = tuple(map(_objective, node.args))
+    return ir.Node(node.op, args, node.type, "F" if node.op == "value" else node.attr, node.span)
+
+
+def _number(e: t.Expr) -> float | None:
+    return constant(Expressions(Scope(), []).lower(e)) if not isinstance(e, t.Name) else None
+
+
+def _setting(item: t.Setting, report: list[Diagnostic]) -> dict[str, Any]:
+    word, e = item.name.id, item.value
+    if word in COUNTS or word == "seed":
+        value = _number(e)
+        if value is not None and value == int(value) and value >= (0 if word == "seed" else 1):
+            return {word: int(value)}
+        report.append(catalog.bad_setting(e.span, word, "a whole number" if word == "seed" else "a positive whole number"))
+    elif word == "clip_norm":
+        value = _number(e)
+        if value is not None and value > 0:
+            return {word: value}
+        report.append(catalog.bad_setting(e.span, word, "a positive number"))
+    elif word in WORDS:
+        if isinstance(e, t.Name) and e.id in WORDS[word]:
+            return {"schedule" if word == "rate" else word: e.id}
+        report.append(catalog.bad_setting(e.span, word, " or ".join(f"`{w}`" for w in WORDS[word])))
+    elif word == "optimizer":
+        return _optimizer(e, report)
+    elif word == "validate":
+        return _options(e, "validate", ("every", "batch"), report)
+    else:
+        report.append(catalog.unknown_setting(item.name.span, word, nearest(word, SETTINGS), list(SETTINGS)))
+    return {}
+
+
+def _optimizer(e: t.Expr, report: list[Diagnostic]) -> dict[str, Any]:
+    name = e.fn if isinstance(e, t.Call) else e
+    if not isinstance(name, t.Name) or name.id not in OPTIMIZERS:
+        report.append(catalog.bad_setting(e.span, "optimizer", "`adam(rate = 1e-3)`, `adamw(…)` or `sgd(…)`"))
+        return {}
+    found: dict[str, Any] = {"optimizer": name.id}
+    for a in e.args if isinstance(e, t.Call) else ():
+        value = _number(a.value) if isinstance(a, t.Keyword) else None
+        if not isinstance(a, t.Keyword) or a.name.id != "rate":
+            word = a.name.id if isinstance(a, t.Keyword) else "…"
+            report.append(catalog.unknown_option(a.span, word, f"`{name.id}`", nearest(word, ["rate"]), ["rate"]))
+        elif value is None or value <= 0:
+            report.append(catalog.bad_setting(a.value.span, "rate", "a positive number"))
+        else:
+            found["rate"] = value
+    return found
+
+
+def _options(e: t.Expr, owner: str, known: tuple[str, ...], report: list[Diagnostic]) -> dict[str, Any]:
+    """`validate(every = 20, batch = 256)` -> validate_every, validate_batch. The name was read as the setting's."""
+    arguments = e.args if isinstance(e, t.Call) else (e,)
+    found: dict[str, Any] = {}
+    for a in arguments:
+        value = _number(a.value) if isinstance(a, t.Keyword) else None
+        if not isinstance(a, t.Keyword) or a.name.id not in known:
+            report.append(catalog.bad_setting(a.span, owner, " and ".join(f"`{k} = N`" for k in known)))
+        elif value is None or value != int(value) or value < 1:
+            report.append(catalog.bad_setting(a.value.span, a.name.id, "a positive whole number"))
+        else:
+            found[f"{owner}_{a.name.id}"] = int(value)
+    return found

@@ -1,0 +1,44 @@
+"""What a training shows while it runs: a live bar on a terminal, one line per validation elsewhere."""
+from __future__ import annotations
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+class Display:
+    """Steps done of `total`; the loss of the last step, the last validation and the best one."""
+
+    def __init__(self, title: str, total: int, console: Console | None = None, quiet: bool = False):
+        self.console = console or Console(stderr=True)
+        self.quiet = quiet
+        self.bar = Progress(
+            TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(),
+            TextColumn("{task.fields[speed]}  {task.fields[figures]}"), TimeRemainingColumn(),
+            console=self.console, transient=True, disable=quiet or not self.console.is_terminal,
+        )
+        self.task = self.bar.add_task(title, total=total, speed="", figures="")
+        self.title, self.total = title, total
+
+    def __enter__(self) -> Display:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+    def update(self, step: int, loss: float | None, validation: float | None, best: float | None) -> None:
+        speed = self.bar.tasks[self.task].speed
+        figures = "  ".join(f"{name} {value:.5g}" for name, value in
+                            (("loss", loss), ("validation", validation), ("best", best)) if value is not None)
+        self.bar.update(self.task, completed=step, figures=figures, speed=f"{speed:.3g} steps/s" if speed else "")
+
+    def validated(self, step: int, loss: float | None, validation: float, best: float) -> None:
+        """The line that stays: on a terminal the bar shows it already."""
+        self.update(step, loss, validation, best)
+        if not self.quiet and not self.console.is_terminal:
+            shown = "" if loss is None else f"  loss {loss:.5g}"
+            self.say(f"step {step}/{self.total}{shown}  validation {validation:.5g}  best {best:.5g}")
+
+    def say(self, text: str) -> None:
+        if not self.quiet:
+            self.console.print(text, highlight=False, soft_wrap=True, markup=False)

@@ -1,0 +1,121 @@
+"""Raw tokens -> tokens with statement separators, and brackets that always balance.
+
+Newlines, `;` and comments become SEP. A bracket that is never closed is reported and closed where the statement
+ends, one that closes nothing is reported and dropped, so the parser only ever sees balanced text.
+"""
+
+from __future__ import annotations
+
+from typing import Iterable
+
+from lark import Token
+
+from ..diagnostics import Diagnostic, catalog
+from .build import span_of
+
+OPENERS = {"LPAR": "RPAR", "LBRACKET": "RBRACKET", "LBRACE": "RBRACE", "PROX_BRACE": "RBRACE"}
+CLOSERS = {"RPAR": ")", "RBRACKET": "]", "RBRACE": "}"}
+CONTINUES = {
+    "PLUS", "MINUS", "STAR", "SLASH", "DOTSTAR", "DOTSLASH", "CARET", "DOTCARET", "LT", "GT", "LE", "GE", "EQUALS",
+    "ARROW", "WHERE", "WITH", "TAIL", "RPAR",
+}  # fmt: skip
+"""A line that begins with one of these continues the line above."""
+BLOCKS = {"NETWORKS", "PARAMETERS", "STATE", "VARIABLE", "UPDATE", "EXPECT", "TRAIN", "SAMPLE"}
+"""Keywords whose block never stands inside another."""
+
+
+class Layout:
+    """Collects tokens, comments and diagnostics; `run` does it all."""
+
+    def __init__(self) -> None:
+        self.tokens: list[Token] = []
+        self.comments: list[Token] = []
+        self.diagnostics: list[Diagnostic] = []
+        self.open: list[Token] = []
+        self.never_closed: set[int] = set()
+        """ids of the parentheses that were closed by force"""
+
+    def run(self, raw: Iterable[Token]) -> Layout:
+        tokens = list(raw)
+        pending: Token | None = None
+        for i, token in enumerate(tokens):
+            if token.type == "COMMENT":
+                self.comments.append(token)
+            elif token.type in ("NEWLINE", "SEMICOLON"):
+                rest = tokens[i + 1 : i + 13]
+                if token.type == "SEMICOLON" or not self.in_parentheses() or self.begins_statement(rest):
+                    self.close_parentheses(token)
+                    if pending is None or token.type == "SEMICOLON":
+                        pending = token
+            else:
+                after = next((k for k in tokens[i + 1 :] if k.type not in ("NEWLINE", "COMMENT")), None)
+                if token.type in BLOCKS and after is not None and after.type == "LBRACE":
+                    self.close_block_before(token, pending)
+                if token.type in ("WITH", "TAIL") and after is not None and after.type in ("NAME", "NUMBER", "REPEAT"):
+                    self.close_parentheses(token)
+                self.separate(pending, token, after)
+                pending = None
+                self.put(token)
+        end = tokens[-1].end_pos if tokens else 0
+        while self.open:
+            self.close_open(end or 0)
+        return self
+
+    def in_parentheses(self) -> bool:
+        return bool(self.open) and self.open[-1].type != "LBRACE"
+
+    def begins_statement(self, rest: list[Token]) -> bool:
+        """Whether what follows a newline can only be a new statement, so that an open `(` was forgotten."""
+        kinds = [t.type for t in rest if t.type not in ("NEWLINE", "COMMENT")]
+        match kinds[:2]:
+            case ["NEXT", "EQUALS"] | [_, "LBRACE"]:
+                return True
+            case ["NAME", "EQUALS"]:  # else the keyword of an argument
+                return self.tokens[-1].type not in ("LPAR", "COMMA")
+        return kinds[:1] == ["RBRACE"] and self.open[-1].type != "PROX_BRACE"
+
+    def separate(self, pending: Token | None, token: Token, after: Token | None) -> None:
+        """Emit the SEP that stands between the last token and this one, if any does."""
+        last = self.tokens[-1] if self.tokens else None
+        if last is None or token.type == "RBRACE" or (last.type == "LBRACE"):
+            return
+        starts_let = after is not None and after.type == "EQUALS"
+        if pending is not None:
+            word = token.type in ("WHERE", "WITH", "TAIL")
+            continues = token.type in CONTINUES and not (word and starts_let)
+            if pending.type == "SEMICOLON" or not continues:
+                self.tokens.append(Token.new_borrow_pos("SEP", ";", pending))
+        elif last.type == "RBRACE" and token.type not in ("LPAR", "SEP"):
+            self.tokens.append(Token.new_borrow_pos("SEP", "", token))
+
+    def put(self, token: Token) -> None:
+        if token.type in OPENERS:
+            self.open.append(token)
+        elif token.type in CLOSERS:
+            if token.type == "RBRACE":
+                while self.open and OPENERS[self.open[-1].type] != "RBRACE":
+                    self.close_open(span_of(token).start)
+            if not self.open or OPENERS[self.open[-1].type] != token.type:
+                self.diagnostics.append(catalog.unmatched_close(span_of(token), str(token)))
+                return
+            self.open.pop()
+        self.tokens.append(token)
+
+    def close_parentheses(self, at: Token) -> None:
+        while self.in_parentheses():
+            self.close_open(span_of(at).start)
+
+    def close_block_before(self, token: Token, pending: Token | None) -> None:
+        """A block keyword inside a block: the outer one was never closed."""
+        while self.open:
+            self.close_open(span_of(pending or token).start)
+
+    def close_open(self, offset: int) -> None:
+        opener = self.open.pop()
+        closer = OPENERS[opener.type]
+        if opener.type != "LBRACE":
+            self.never_closed.add(id(opener))
+        self.diagnostics.append(catalog.never_closed(span_of(opener), str(opener), CLOSERS[closer]))
+        self.tokens.append(Token(closer, CLOSERS[closer], start_pos=offset, end_pos=offset))
+
+

@@ -1,0 +1,178 @@
+"""Text -> syntax tree and diagnostics. Never raises for a user's mistake: what does not parse is skipped, said, and
+stands in the tree as Broken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Iterator, Literal
+
+from lark import Lark, Token
+from lark.exceptions import UnexpectedToken
+from lark.lark import PostLex
+
+from ..diagnostics import Diagnostic, catalog, nearest
+from ..resources import grammar_text
+from ..source import Source, Span
+from . import errors
+from . import tree as t
+from .build import Builder, TooDeep, span_of
+from .layout import Layout
+
+MAX_CHARACTERS = 200_000
+"""Larger files are refused: a rule that long was not written by a person, and would take seconds to parse."""
+
+
+@dataclass(frozen=True)
+class Parsed:
+    source: Source
+    tree: t.File
+    diagnostics: tuple[Diagnostic, ...]
+    comments: tuple[Token, ...] = ()
+
+
+class _KeepTrivia(PostLex):
+    """Tells lark that these terminals, in no rule, are wanted: Layout turns them into SEP."""
+
+    always_accept = ("NEWLINE", "SEMICOLON", "COMMENT", "STRAY", "LBRACKET", "RBRACKET")
+
+    def process(self, stream: Iterator[Token]) -> Iterator[Token]:
+        return stream
+
+
+@cache
+def grammar() -> Lark:
+    """The compiled grammar, built once per process."""
+    return Lark(
+        grammar_text(), parser="lalr", lexer="basic", start=["file", "rule"], maybe_placeholders=False,
+        transformer=Builder(), postlex=_KeepTrivia(),
+    )  # fmt: skip
+
+
+@cache
+def keywords() -> frozenset[str]:
+    """Terminal names of all keywords."""
+    return frozenset(term.name for term in grammar().terminals if term.name.lower() == term.pattern.value) | {"IN"}
+
+
+def parse(source: Source, start: Literal["file", "rule"] = "file") -> Parsed:
+    """Parse one file, or the assignments of a bare rule (then the tree's items are assignments)."""
+    if len(source.text) > MAX_CHARACTERS:
+        mistake = catalog.too_large(Span(0, 1), len(source.text), MAX_CHARACTERS)
+        return Parsed(source, t.File(()), (mistake,))
+    layout = Layout().run(grammar().lex(source.text))
+    if not layout.tokens:
+        return Parsed(source, t.File(()), (*layout.diagnostics, catalog.empty_file(Span(0, 0))))
+    parser = _Parser(layout, start)
+    tree = parser.run()
+    diagnostics = (*layout.diagnostics, *parser.diagnostics)
+    return Parsed(source, tree, diagnostics, tuple(layout.comments))
+
+
+class _Parser:
+    """Feeds tokens to the LALR machine, statement by statement, and recovers at statement ends."""
+
+    def __init__(self, layout: Layout, start: str) -> None:
+        self.tokens = layout.tokens
+        self.never_closed = layout.never_closed
+        self.diagnostics: list[Diagnostic] = []
+        self.machine = grammar().parse_interactive(start=start)
+        self.blocks: list[str] = ["update"] if start == "rule" else []
+
+    def run(self) -> t.File:
+        i = 0
+        while i < len(self.tokens):
+            i = self.statement(i)
+        last = self.tokens[-1]
+        tree: t.File = self.machine.feed_eof(last)
+        return tree
+
+    # -- the machine's state
+    @property
+    def state(self) -> Any:
+        return self.machine.parser_state
+
+    def choices(self) -> set[str]:
+        """Terminals that have an action here."""
+        return set(self.state.parse_conf.parse_table.states[self.state.position])
+
+    def snapshot(self) -> tuple[list[Any], list[Any]]:
+        return list(self.state.state_stack), list(self.state.value_stack)
+
+    def restore(self, saved: tuple[list[Any], list[Any]]) -> None:
+        self.state.state_stack[:], self.state.value_stack[:] = saved
+
+    # -- statements
+    def statement(self, start: int) -> int:
+        """Feed tokens from the start of a statement to just past its end (a SEP, or the brace that opens or closes a
+        block); return the index after it."""
+        saved = self.snapshot()
+        i = start
+        while i < len(self.tokens):
+            token = self.contextual(i, start)
+            mistake: Diagnostic | None = None
+            try:
+                self.machine.feed_token(token)
+            except UnexpectedToken:
+                mistake = errors.unexpected(self.tokens, start, i, self.choices(), self.blocks)
+            except TooDeep as deep:
+                mistake = catalog.too_deep(deep.span)
+            if mistake is not None:
+                if not any(id(k) in self.never_closed for k in self.tokens[start:i]):  # else it was said already
+                    self.diagnostics.append(mistake)
+                self.restore(saved)
+                return self.skip(start, i)
+            i += 1
+            if token.type == "LBRACE":
+                self.blocks.append(str(self.tokens[start]))
+                return i
+            if token.type == "RBRACE" and not self.in_prox(start, i - 1):
+                self.blocks.pop()
+                return i
+            if token.type == "SEP":
+                return i
+        return i
+
+    def in_prox(self, start: int, i: int) -> bool:
+        """Whether the brace at i closes a `prox_{`."""
+        kinds = [token.type for token in self.tokens[start:i]]
+        return kinds.count("PROX_BRACE") > kinds.count("RBRACE")
+
+    def skip(self, start: int, at: int) -> int:
+        """Replace the statement by BROKEN; return the index of the token that ends it."""
+        depth, end = 0, start
+        while end < len(self.tokens):
+            kind = self.tokens[end].type
+            if depth == 0 and (kind == "SEP" or kind == "RBRACE"):
+                break
+            depth += (kind in ("LBRACE", "PROX_BRACE")) - (kind == "RBRACE")
+            end += 1
+        words = [str(k).rstrip("+⁺") for k in self.tokens[start:end] if k.type == "NAME" or k.type == "NEXT"]
+        first, last = self.tokens[start], self.tokens[max(start, end - 1)]
+        span = span_of(first).to(span_of(last))
+        if end == start:  # an empty statement: the end itself was not expected; drop it
+            return start + 1
+        self.machine.feed_token(Token("BROKEN", " ".join(words), start_pos=span.start, end_pos=span.end))
+        return end
+
+    def contextual(self, i: int, start: int) -> Token:
+        """The token at i as the grammar should see it: keyword or name, misspelled keywords mended and reported."""
+        token, choices = self.tokens[i], self.choices()
+        if token.type in keywords() and token.type not in ("IN",):
+            after = self.tokens[i + 1].type if i + 1 < len(self.tokens) else ""
+            is_name = after in ("IN", "COMMA", "EQUALS", "COLON", "TILDE") or (
+                token.type in ("MEAN", "SUM") and after == "LPAR"
+            )
+            if "NAME" in choices and (is_name or token.type not in choices):
+                return Token.new_borrow_pos("NAME", str(token), token)
+        elif token.type == "NAME" and ("NAME" not in choices or self.begins_like_keyword(i, start)):
+            possible = {k.lower(): k for k in choices & keywords()}
+            meant = nearest(str(token), possible, 0.75 if "NAME" in choices else 0.6)
+            if meant is not None and not errors.is_juxtaposition(self.tokens, i):
+                self.diagnostics.append(catalog.misspelled_keyword(span_of(token), str(token), meant))
+                return Token.new_borrow_pos(possible[meant], meant, token)
+        return token
+
+    def begins_like_keyword(self, i: int, start: int) -> bool:
+        """`updte {`, `leanred W in …`: a first word followed by what no name is followed by."""
+        return i == start and i + 1 < len(self.tokens) and self.tokens[i + 1].type in ("LBRACE", "NAME", "MEAN", "SUM")
