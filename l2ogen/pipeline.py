@@ -10,8 +10,9 @@ from .diagnostics import Diagnostic, catalog
 from .passes.algorithm import algorithm
 from .passes.infer import infer
 from .passes.problem import problem
+from .passes.training import Binding, bind
 from .resources import specs_folder
-from .source import Source
+from .source import Source, Span
 from .syntax import tree as t
 from .syntax.parser import Parsed, parse
 
@@ -47,7 +48,9 @@ class Library:
 
     def _algorithms(self) -> set[str]:
         """Stems of files that hold algorithms, so that they are not offered as problems."""
-        texts = ((p.stem, p.read_text(encoding="utf-8", errors="replace")) for f in self.folders for p in f.glob("*.l2o"))
+        texts = (
+            (p.stem, p.read_text(encoding="utf-8", errors="replace")) for f in self.folders for p in f.glob("*.l2o")
+        )
         return {stem for stem, text in texts if text.lstrip().startswith("algorithm")}
 
     def __call__(self, name: str) -> ir.Problem | None:
@@ -100,7 +103,22 @@ def find(name: str) -> Path | None:
     stem = name.removesuffix(".l2o").lower()
     for candidate in (specs_folder() / f"{stem}.l2o", specs_folder() / "problems" / f"{stem}.l2o"):
         if candidate.is_file():
-            return candidate
+            here = Path.cwd()
+            return candidate.relative_to(here) if candidate.is_relative_to(here) else candidate
     return None
 
 
+def stem(checked: Checked) -> str:
+    """What generated files are called: the spec's file name as an identifier, or the algorithm's name."""
+    name = Path(checked.source.name).stem
+    if not name.isidentifier():
+        name = checked.program.name.lower() if checked.program is not None else "spec"
+    return name
+
+
+def misfits(program: ir.Algorithm, bound: ir.Problem) -> tuple[Diagnostic, ...]:
+    """Why an algorithm can't be bound to a problem; empty where it can."""
+    report: list[Diagnostic] = []
+    wanted = Binding(program.variable, program.target, program.data, {f.role: f.name for f in program.functions})
+    bind(Span(0, 0), bound, wanted, report)
+    return tuple(report)

@@ -1,4 +1,5 @@
 """Where the grammar and the shipped specs are: beside the package in a checkout, inside it once installed."""
+
 from functools import cache
 from pathlib import Path
 

@@ -5,7 +5,8 @@ A unit is one file or one folder directly under l2ogen/. The rules, which CONTRI
 * a compiler unit imports only itself and units above it in LAYERS; from outside, only LIGHT packages;
 * `runtime` needs torch and knows nothing of the compiler; only LAUNCHERS import it, and only inside
   functions, as they do with every heavy package: `l2ogen check` starts without torch;
-* a generated module stands alone: torch and a little of the standard library.
+* a generated module stands alone: torch and a little of the standard library. So does Python text in a
+  templates/ folder, which the compiler copies and never imports.
 """
 import ast
 import sys
@@ -79,14 +80,15 @@ def imports_of(path: Path, root: Path) -> Iterator[Import]:
     yield from visit(ast.parse(path.read_text(encoding="utf-8"), str(path)), False)
 
 
-def python_files(folder: Path) -> list[Path]:
-    return sorted(folder.rglob("*.py"))
+def modules(package: Path) -> list[Path]:
+    """All that can be imported; a template is text, whatever its ending."""
+    return sorted(path for path in package.rglob("*.py") if path.parent.name != "templates")
 
 
 def units(root: Path) -> dict[str, list[Path]]:
-    """The units of l2ogen/ and the files of each."""
+    """The units of l2ogen/ and the modules of each."""
     package, found = root / "l2ogen", dict[str, list[Path]]()
-    for path in python_files(package):
+    for path in modules(package):
         found.setdefault(path.relative_to(package).parts[0].removesuffix(".py"), []).append(path)
     return found
 
@@ -147,7 +149,7 @@ def test_every_unit_has_a_place() -> None:
 
 
 def test_every_folder_is_a_package() -> None:
-    folders = {path.parent for path in python_files(ROOT / "l2ogen")}
+    folders = {path.parent for path in modules(ROOT / "l2ogen")}
     missing = {str(folder.relative_to(ROOT)) for folder in folders if not (folder / "__init__.py").exists()}
     assert not missing, f"no __init__.py, so the wheel leaves out {listed(missing)}"
 
@@ -158,10 +160,11 @@ def test_imports_run_one_way() -> None:
 
 
 def test_generated_modules_stand_alone() -> None:
-    modules = [path for path in python_files(ROOT / "generated") if not path.stem.endswith("_train")]
+    generated = [path for path in ROOT.glob("generated/**/*.py") if not path.stem.endswith("_train")]
+    templates = ROOT.glob("l2ogen/**/templates/*.py")
     messages = [
         f"{item.file}:{item.line}: {item.module}: a generated module imports {listed(STANDALONE)} only"
-        for path in modules for item in imports_of(path, ROOT) if item.top not in STANDALONE
+        for path in (*generated, *templates) for item in imports_of(path, ROOT) if item.top not in STANDALONE
     ]
     assert not messages, report(messages)
 
@@ -182,6 +185,7 @@ LAZY = "def run():\n    "
     ("core/types.py", LAZY + "import numpy as np", False),
     ("core/types.py", "import sympy", False),
     ("backends/torch/printer.py", "from l2ogen import analysis", False),
+    ("backends/torch/templates/helpers.py", "import torch", True),
     ("backends/torch/printer.py", LAZY + "from l2ogen.runtime import Run", False),
     ("analysis/ranges.py", "import sympy", True),
     ("runtime/trainer.py", "import torch\nfrom l2ogen.diagnostics import Diagnostic", True),

@@ -14,13 +14,11 @@ from ..source import Source, Span
 from ..syntax.tree import Node as Tree
 from .types import Type
 
-Role = Literal["state", "next", "let", "data", "parameter", "lipschitz", "iteration", "variable", "truth", "option", "size"]
-
 
 @dataclass(frozen=True)
 class Node:
-    """op(args): an operation of the operator table, or a leaf: `number` (attr: its text), `symbol` (attr: (role, name)),
-    `identity`, `grad`/`prox`/`value` (attr: the function's role `f`, `r`, `F`)."""
+    """op(args): an operation of the operator table; `grad`, `prox`, `value` (attr: the function's role `f`, `r`, `F`);
+    or a leaf: `number` (attr: its text), `symbol` (attr: (role, name)), `identity`."""
 
     op: str
     args: tuple[Node, ...]
@@ -97,6 +95,8 @@ class Parameter:
     init: Node | None = None
     """learned: the initial value in the natural scale."""
     range: Range | None = None
+    text: str = field(default="", compare=False)
+    """Its formula, initial value and facts as the user wrote them."""
 
     @property
     def per_iteration(self) -> bool:
@@ -160,6 +160,8 @@ class Training:
     reduction: Literal["mean", "sum"] | None
     settings: tuple[tuple[str, Any], ...]
     """(name, checked value), e.g. ("horizon", 100), ("optimizer", "adam"), ("rate", 0.01)"""
+    loss_text: str = ""
+    term_text: str = ""
 
     def get(self, name: str, default: Any = None) -> Any:
         return dict(self.settings).get(name, default)

@@ -6,8 +6,8 @@ arguments; a name that stands in `backends/torch/templates/helpers.py` brings th
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Callable, Sequence
 
 from .types import SCALAR, Type, matrix
 

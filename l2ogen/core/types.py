@@ -52,7 +52,13 @@ class Type:
 
     def describe(self) -> str:
         """`a vector in R^n`"""
-        nouns = {"scalar": "a scalar", "vector": "a vector", "matrix": "a matrix", "diag": "a diagonal", "sym": "a symmetric matrix"}
+        nouns = {
+            "scalar": "a scalar",
+            "vector": "a vector",
+            "matrix": "a matrix",
+            "diag": "a diagonal",
+            "sym": "a symmetric matrix",
+        }
         noun = nouns.get(self.kind)
         return f"{noun} in {self}" if noun and self.kind != "scalar" else noun or str(self)
 

@@ -73,7 +73,9 @@ def not_a_statement(span: Span, text: str, block: str, example: str, meant: str)
 
 
 def double_star(span: Span) -> Diagnostic:
-    return Diagnostic("L2O110", "`**` is not an operator", span, "power?", "write `x^2` for a power, `A*x` for a product")
+    return Diagnostic(
+        "L2O110", "`**` is not an operator", span, "power?", "write `x^2` for a power, `A*x` for a product"
+    )
 
 
 def operator_without_argument(span: Span, op: str, fn: str) -> Diagnostic:
@@ -82,7 +84,11 @@ def operator_without_argument(span: Span, op: str, fn: str) -> Diagnostic:
 
 def too_deep(span: Span) -> Diagnostic:
     return Diagnostic(
-        "L2O112", "this expression nests too deep", span, "more than 60 levels", "split it with a let: `v = …`"
+        "L2O112",
+        "this expression nests too deep",
+        span,
+        "more than 60 levels",
+        "split it with a let: `v = …`",
     )
 
 
@@ -92,19 +98,32 @@ def too_large(span: Span, size: int, limit: int) -> Diagnostic:
 
 def empty_file(span: Span) -> Diagnostic:
     return Diagnostic(
-        "L2O114", "the file holds nothing", span, "", "begin with `algorithm NAME` or `problem NAME`; `l2ogen demo` shows one"
+        "L2O114",
+        "the file holds nothing",
+        span,
+        "",
+        "begin with `algorithm NAME` or `problem NAME`; `l2ogen demo` shows one",
     )
 
 
 def no_header(span: Span) -> Diagnostic:
     return Diagnostic(
-        "L2O115", "the file does not say what it is", span, "first line", "begin with `algorithm NAME` or `problem NAME`"
+        "L2O115",
+        "the file does not say what it is",
+        span,
+        "first line",
+        "begin with `algorithm NAME` or `problem NAME`",
     )
 
 
 def duplicate_part(span: Span, what: str, first: Span) -> Diagnostic:
     return Diagnostic(
-        "L2O116", f"a second {what}", span, "again here", "a file holds one; merge the two", ((first, "first one"),)
+        "L2O116",
+        f"a second {what}",
+        span,
+        "again here",
+        "a file holds one; merge the two",
+        ((first, "first one"),),
     )
 
 
@@ -129,7 +148,12 @@ def unknown_name(span: Span, word: str, meant: str | None, help: str = "") -> Di
 
 def duplicate_name(span: Span, word: str, first: Span) -> Diagnostic:
     return Diagnostic(
-        "L2O202", f"`{word}` is declared twice", span, "again here", "rename one of them", ((first, "first declared here"),)
+        "L2O202",
+        f"`{word}` is declared twice",
+        span,
+        "again here",
+        "rename one of them",
+        ((first, "first declared here"),),
     )
 
 
@@ -157,7 +181,13 @@ def next_of_no_state(span: Span, name: str, what: str, declared: Span | None) ->
 
 
 def state_without_update(span: Span, name: str) -> Diagnostic:
-    return Diagnostic("L2O206", f"state `{name}` is never updated", span, "declared here", f"add a line `{name}+ = …` to `update`")
+    return Diagnostic(
+        "L2O206",
+        f"state `{name}` is never updated",
+        span,
+        "declared here",
+        f"add a line `{name}+ = …` to `update`",
+    )
 
 
 def assigned_twice(span: Span, name: str, first: Span) -> Diagnostic:
@@ -169,13 +199,15 @@ def assigned_twice(span: Span, name: str, first: Span) -> Diagnostic:
 
 def assigned_declared(span: Span, name: str, what: str, declared: Span) -> Diagnostic:
     help = f"write `{name}+ = …` for its next iterate" if what == "a state" else "give the let another name"
-    return Diagnostic("L2O208", f"`{name}` is {what} and can't be assigned", span, "", help, ((declared, "declared here"),))
+    return Diagnostic(
+        "L2O208", f"`{name}` is {what} and can't be assigned", span, "", help, ((declared, "declared here"),)
+    )
 
 
 def state_with_index(span: Span, name: str, state: str) -> Diagnostic:
     return Diagnostic(
         "L2O209", f"`{name}`: states carry no `_k`", span, "unknown name",
-        f"write `{state}` for the old iterate, `{state}+` for the next one; keep older ones as states: `{state}_prev+ = {state}`",
+        f"write `{state}` for the old iterate, `{state}+` for the next one; an older one is a state: `{state}_prev+ = {state}`",
     )  # fmt: skip
 
 
@@ -201,7 +233,9 @@ def unknown_problem(span: Span, word: str, meant: str | None, known: list[str]) 
 
 
 def variable_mismatch(span: Span, name: str, variable: str) -> Diagnostic:
-    return Diagnostic("L2O214", f"the function's variable is `{variable}`, not `{name}`", span, "", f"write `{variable}`")
+    return Diagnostic(
+        "L2O214", f"the function's variable is `{variable}`, not `{name}`", span, "", f"write `{variable}`"
+    )
 
 
 # ---- 3xx: types and shapes -------------------------------------------------------------------------
@@ -224,7 +258,11 @@ def bad_operand(span: Span, op: str, found: str, wanted: str, help: str = "") ->
 
 def matrix_plus_scalar(span: Span, op: str) -> Diagnostic:
     return Diagnostic(
-        "L2O304", "a scalar is not added to a matrix", span, "matrix and scalar", f"write `{op} eps*I` for a multiple of the identity"
+        "L2O304",
+        "a scalar is not added to a matrix",
+        span,
+        "matrix and scalar",
+        f"write `{op} eps*I` for a multiple of the identity",
     )
 
 
@@ -267,18 +305,28 @@ def not_a_value(span: Span, name: str, what: str, help: str) -> Diagnostic:
 
 
 def power_needs_number(span: Span) -> Diagnostic:
-    return Diagnostic("L2O312", "`^` raises a scalar to a scalar", span, "", "write `v .^ 2` for the squares of entries")
+    return Diagnostic(
+        "L2O312", "`^` raises a scalar to a scalar", span, "", "write `v .^ 2` for the squares of entries"
+    )
 
 
 # ---- 4xx: facts and ranges -------------------------------------------------------------------------
 
 
 def fact_about_nothing(span: Span, names: list[str]) -> Diagnostic:
-    return Diagnostic("L2O401", "this fact constrains none of the declared names", span, "", f"state it about {one_of(names)}")
+    return Diagnostic(
+        "L2O401",
+        "this fact constrains none of the declared names",
+        span,
+        "",
+        f"state it about {one_of(names)}",
+    )
 
 
 def empty_range(span: Span, name: str, low: str, high: str) -> Diagnostic:
-    return Diagnostic("L2O402", f"no value of `{name}` lies between {low} and {high}", span, "empty range", "swap the ends")
+    return Diagnostic(
+        "L2O402", f"no value of `{name}` lies between {low} and {high}", span, "empty range", "swap the ends"
+    )
 
 
 def init_outside(span: Span, name: str, fact: Span) -> Diagnostic:
@@ -293,7 +341,13 @@ def unsupported_fact(span: Span, help: str) -> Diagnostic:
 
 
 def fixed_fact(span: Span, name: str) -> Diagnostic:
-    return Diagnostic("L2O405", f"`{name}` is computed from a formula, nothing enforces a fact about it", span, "", "remove the fact")
+    return Diagnostic(
+        "L2O405",
+        f"`{name}` is computed from a formula, nothing enforces a fact about it",
+        span,
+        "",
+        "remove the fact",
+    )
 
 
 def init_needs_shared(span: Span, name: str, data: str, declared: Span) -> Diagnostic:
@@ -340,11 +394,23 @@ def unknown_law(span: Span, word: str, meant: str | None, known: list[str]) -> D
 
 
 def unknown_claim(span: Span, word: str, meant: str | None, known: list[str], what: str) -> Diagnostic:
-    return Diagnostic("L2O604", f"`{word}` is no {what}", span, "", _did_you_mean(meant) or f"{what}s are {', '.join(known)}")
+    return Diagnostic(
+        "L2O604",
+        f"`{word}` is no {what}",
+        span,
+        "",
+        _did_you_mean(meant) or f"{what}s are {', '.join(known)}",
+    )
 
 
 def data_not_sampled(span: Span, name: str) -> Diagnostic:
-    return Diagnostic("L2O605", f"`{name}` is never drawn", span, "declared here", f"add a line `{name} ~ …` or `{name} = …` to `sample`")
+    return Diagnostic(
+        "L2O605",
+        f"`{name}` is never drawn",
+        span,
+        "declared here",
+        f"add a line `{name} ~ …` or `{name} = …` to `sample`",
+    )
 
 
 def missing_data(span: Span, name: str, problem: str, why: str) -> Diagnostic:

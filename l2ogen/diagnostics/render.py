@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Iterable
+from collections.abc import Callable, Iterable
 from unicodedata import combining, east_asian_width
 
 from ..source import Source, Span

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Callable, Literal
+from collections.abc import Callable
+from typing import Literal
 
 from ..core import ir
 from ..core.sizes import Size
@@ -11,9 +12,10 @@ from ..core.types import IDENTITY, SCALAR, Type, vector
 from ..diagnostics import Diagnostic, catalog, nearest
 from ..source import Source, Span
 from ..syntax import tree as t
+from ..syntax.printer import show
 from . import declarations as decl
 from .expressions import Expressions, number
-from .training import training
+from .training import Binding, training
 
 FindProblem = Callable[[str], ir.Problem | None]
 """The problem of a name or path; None if there is none. `.known` names are for messages."""
@@ -25,7 +27,9 @@ VERDICTS = ("proved", "conditional", "refuted", "unknown")
 CLAIMS = ("fixed_point", "convergence")
 
 
-def algorithm(file: t.File, source: Source, problems: FindProblem, known: list[str], report: list[Diagnostic]) -> ir.Algorithm | None:
+def algorithm(
+    file: t.File, source: Source, problems: FindProblem, known: list[str], report: list[Diagnostic]
+) -> ir.Algorithm | None:
     """Resolve a whole algorithm; None where a mistake leaves nothing to go on with."""
     before = len(report)
     resolver = _Resolver(file, source, report)
@@ -62,7 +66,9 @@ class _Resolver:
         assert isinstance(header, t.Header)
         for item in self.file.items:
             if not isinstance(item, t.Header | t.Doc | t.Block | t.Broken):
-                self.report.append(catalog.misplaced_part(item.span, "a problem's formula", "an algorithm", "a problem"))
+                self.report.append(
+                    catalog.misplaced_part(item.span, "a problem's formula", "an algorithm", "a problem")
+                )
             elif isinstance(item, t.Block) and item.keyword in ("data", "variable", "sample"):
                 help = "an algorithm's `problem { … }` block or a problem" if item.keyword == "data" else "a problem"
                 self.report.append(catalog.misplaced_part(item.keyword_span, f"`{item.keyword}`", "an algorithm", help))
@@ -81,9 +87,13 @@ class _Resolver:
             networks=tuple(n for n in self.networks.values() if self.called(n.name)),
             parameters=tuple(self.parameters[n] for n in self.parameters if self.scope.table[n].uses),
             states=tuple(self.states.values()), statements=tuple(self.statements), expectations=self.expectations(),
-            training=training(self.parts.get("train"), self.scope, self.variable, self.target, self.data, self.functions, problems, known, self.report),
+            training=self.training(problems, known),
             tree=self.file,
         )  # fmt: skip
+
+    def training(self, problems: FindProblem, known: list[str]) -> ir.Training:
+        binding = Binding(self.variable, self.target, self.data, {f.role: f.name for f in self.functions.values()})
+        return training(self.parts.get("train"), self.scope, binding, problems, known, self.report)
 
     def called(self, network: str) -> bool:
         return any(isinstance(s, ir.Prediction) and s.network == network for s in self.statements)
@@ -92,7 +102,9 @@ class _Resolver:
     def problem(self, header: t.Header) -> None:
         body = self.body("problem")
         if "problem" not in self.parts:
-            self.report.append(catalog.missing_part(header.span, "`problem`", "problem { f(x) : convex, smooth(L); minimize f(x) }"))
+            self.report.append(
+                catalog.missing_part(header.span, "`problem`", "problem { f(x) : convex, smooth(L); minimize f(x) }")
+            )
         for item in body:
             if isinstance(item, t.Block):
                 self.data = decl.data(item, self.scope, self.report)
@@ -120,13 +132,19 @@ class _Resolver:
         lipschitz = None
         for p in f.properties:
             if p.fn.id not in PROPERTIES:
-                self.report.append(catalog.unknown_option(p.fn.span, p.fn.id, "a function", nearest(p.fn.id, PROPERTIES), list(PROPERTIES)))
+                self.report.append(
+                    catalog.unknown_option(
+                        p.fn.span, p.fn.id, "a function", nearest(p.fn.id, PROPERTIES), list(PROPERTIES)
+                    )
+                )
             elif p.fn.id == "smooth":
                 if len(p.args) == 1 and isinstance(p.args[0], t.Name):
                     lipschitz = p.args[0].id
                     decl.declare(self.scope, self.report, Symbol(lipschitz, "lipschitz", SCALAR, p.args[0].span))
                 else:
-                    self.report.append(catalog.wrong_count(p.span, "`smooth`", "the name of the Lipschitz constant", len(p.args)))
+                    self.report.append(
+                        catalog.wrong_count(p.span, "`smooth`", "the name of the Lipschitz constant", len(p.args))
+                    )
         role: Literal["f", "r"] = "f" if "smooth" in names else "r"
         made = ir.Function(f.name.id, role, tuple(names), lipschitz, f.name.span)
         self.functions[f.name.id] = made
@@ -151,21 +169,36 @@ class _Resolver:
             if not isinstance(item, t.Network):
                 continue
             if item.cell.id not in CELLS:
-                self.report.append(catalog.unknown_option(item.cell.span, item.cell.id, "`networks`", nearest(item.cell.id, CELLS), list(CELLS)))
+                self.report.append(
+                    catalog.unknown_option(
+                        item.cell.span, item.cell.id, "`networks`", nearest(item.cell.id, CELLS), list(CELLS)
+                    )
+                )
             options = dict(NETWORK_OPTIONS)
             for o in item.options:
                 if not isinstance(o, t.Keyword) or o.name.id not in options:
                     word = o.name.id if isinstance(o, t.Keyword) else "…"
-                    self.report.append(catalog.unknown_option(o.span, word, f"`{item.cell.id}`", nearest(word, options), list(options)))
+                    self.report.append(
+                        catalog.unknown_option(o.span, word, f"`{item.cell.id}`", nearest(word, options), list(options))
+                    )
                 elif isinstance(o.value, t.Number) and o.value.text.isdigit() and int(o.value.text) > 0:
                     options[o.name.id] = int(o.value.text)
                 else:
                     self.report.append(catalog.bad_setting(o.value.span, o.name.id, "a positive integer"))
             if not item.per_coordinate:
-                self.report.append(catalog.misplaced_clause(item.span, "a network without `per coordinate`", "networks", "write `per coordinate` after it"))
+                self.report.append(
+                    catalog.misplaced_clause(
+                        item.span,
+                        "a network without `per coordinate`",
+                        "networks",
+                        "write `per coordinate` after it",
+                    )
+                )
             name = item.name.id
             decl.declare(self.scope, self.report, Symbol(name, "network", None, item.name.span))
-            self.networks[name] = ir.Network(name, "lstm", options["hidden"], options["layers"], options["head"], item.name.span)
+            self.networks[name] = ir.Network(
+                name, "lstm", options["hidden"], options["layers"], options["head"], item.name.span
+            )
 
     # -- parameters
     def declare_parameters(self) -> list[Callable[[], None]]:
@@ -177,9 +210,13 @@ class _Resolver:
             word = {"learned": "init", "predicted": "=", "fixed": "="}.get(item.kind or "", "= init")
             decl.allow(item, "parameters", self.report, kinds=("learned", "predicted", "fixed"), value=word)
             if item.tail is not None and item.tail.formula is not None:
-                self.report.append(catalog.misplaced_clause(item.tail.span, "this tail", "parameters", "write `tail repeat last`"))
+                self.report.append(
+                    catalog.misplaced_clause(item.tail.span, "this tail", "parameters", "write `tail repeat last`")
+                )
             if item.kind is None:
-                self.report.append(catalog.kind_needs(item.span, "parameter", "a kind", f"learned {item.names[0].id} in …"))
+                self.report.append(
+                    catalog.kind_needs(item.span, "parameter", "a kind", f"learned {item.names[0].id} in …")
+                )
             for group in item.groups:
                 kind = decl.space(group.space, self.scope, self.report)
                 for name in group.names:
@@ -199,20 +236,40 @@ class _Resolver:
             if d.facts:
                 self.report.append(catalog.fixed_fact(d.facts[0].span, name.id))
             if ir.symbols(value, "state", "next", "let"):
-                self.report.append(catalog.kind_needs(d.value.span, "fixed", "a formula without states", f"{name.id} = …` in `update"))
+                self.report.append(
+                    catalog.kind_needs(d.value.span, "fixed", "a formula without states", f"{name.id} = …` in `update")
+                )
         elif d.kind == "learned":
             if d.value is not None and d.value.word == "init":
                 init = self.expressions.lower_as(d.value.expr, kind, name.id, name.span)
                 self.check_init(d, name, init, ranges.get(name.id))
         elif d.kind == "predicted":
             if d.value is None or not isinstance(d.value.expr, t.Call):
-                self.report.append(catalog.kind_needs(d.span, "predicted", "a network call", f"predicted {name.id} in {kind} = phi(x)"))
+                self.report.append(
+                    catalog.kind_needs(d.span, "predicted", "a network call", f"predicted {name.id} in {kind} = phi(x)")
+                )
                 return
             if kind.kind not in ("diag", "vector"):
-                self.report.append(catalog.bad_operand(name.span, "a network `per coordinate`", kind.describe(), "outputs in `diag(n)` or `R^n`"))
+                self.report.append(
+                    catalog.bad_operand(
+                        name.span,
+                        "a network `per coordinate`",
+                        kind.describe(),
+                        "outputs in `diag(n)` or `R^n`",
+                    )
+                )
             self.predictions[name.id] = d
         if d.kind in ("learned", "predicted", "fixed"):
-            self.parameters[name.id] = ir.Parameter(name.id, d.kind, kind, name.span, value, init, ranges.get(name.id))  # type: ignore[arg-type]
+            self.parameters[name.id] = ir.Parameter(
+                name.id,
+                d.kind,
+                kind,  # type: ignore[arg-type]
+                name.span,
+                value,
+                init,
+                ranges.get(name.id),
+                _clauses(d, name.id),
+            )
 
     def check_init(self, d: t.Declaration, name: t.Name, init: ir.Node | None, range_: ir.Range | None) -> None:
         per_instance = [x for x in self.data if x.name in ir.symbols(init, "data") and not x.shared]
@@ -221,7 +278,14 @@ class _Resolver:
         for datum in per_instance:
             self.report.append(catalog.init_needs_shared(d.value.span, name.id, datum.name, datum.span))
         if ir.symbols(init, "lipschitz", "state", "next", "parameter"):
-            self.report.append(catalog.kind_needs(d.value.span, "learned", "an initial value from numbers and shared data", f"learned {name.id} in R init 0.1"))
+            self.report.append(
+                catalog.kind_needs(
+                    d.value.span,
+                    "learned",
+                    "an initial value from numbers and shared data",
+                    f"learned {name.id} in R init 0.1",
+                )
+            )
         at = decl.constant(init)
         if range_ is None or at is None:
             return
@@ -264,21 +328,40 @@ class _Resolver:
         for state in self.states.values():
             if state.name not in self.expressions.assigned and state.name not in self.scope.broken:
                 self.report.append(catalog.state_without_update(state.span, state.name))
-        if self.variable not in self.states and self.variable not in self.scope.broken and self.variable not in self.scope.table:
-            self.report.append(catalog.missing_part(header.span, f"the state `{self.variable}`, which is reported", f"state {{ {self.variable} in R^n = 0 }}"))
+        if (
+            self.variable not in self.states
+            and self.variable not in self.scope.broken
+            and self.variable not in self.scope.table
+        ):
+            self.report.append(
+                catalog.missing_part(
+                    header.span,
+                    f"the state `{self.variable}`, which is reported",
+                    f"state {{ {self.variable} in R^n = 0 }}",
+                )
+            )
 
     def assignment(self, s: t.Assignment) -> None:
         target = s.targets[0]
         if len(s.targets) > 1 or s.implicit is not None:
             what = "an implicit rule" if s.implicit is not None else "a tuple of targets"
-            self.report.append(catalog.misplaced_clause(s.span, what, "update", "write one line for each name: `x+ = …`"))
+            self.report.append(
+                catalog.misplaced_clause(s.span, what, "update", "write one line for each name: `x+ = …`")
+            )
             return
         self.predict(s.value)
         value = self.expressions.lower(s.value)
         known = self.scope.table.get(target.id)
         if target.next:
             if known is None:
-                self.report.append(catalog.unknown_name(target.span, target.id, self.scope.suggest(target.id), f"declare it in `state`: `{target.id} in R^n = 0`"))
+                self.report.append(
+                    catalog.unknown_name(
+                        target.span,
+                        target.id,
+                        self.scope.suggest(target.id),
+                        f"declare it in `state`: `{target.id} in R^n = 0`",
+                    )
+                )
             elif known.role != "state":
                 self.report.append(catalog.next_of_no_state(target.span, target.id, known.what, known.span))
             elif self.assign(target) and value is not None and known.type is not None:
@@ -311,8 +394,8 @@ class _Resolver:
             d = self.predictions.pop(node.id, None)
             if d is None or d.value is None or not isinstance(d.value.expr, t.Call):
                 continue
-            for name in d.names:
-                self.predictions.pop(name.id, None)
+            for output in d.names:
+                self.predictions.pop(output.id, None)
             self.call(d, d.value.expr)
 
     def call(self, d: t.Declaration, call: t.Call) -> None:
@@ -322,7 +405,11 @@ class _Resolver:
                 meant = nearest(call.fn.id, self.networks)
                 self.report.append(catalog.unknown_name(call.fn.span, call.fn.id, meant, "declare it in `networks`"))
             else:
-                self.report.append(catalog.not_callable(call.fn.span, call.fn.id, known.what, "a predicted parameter is a network's output"))
+                self.report.append(
+                    catalog.not_callable(
+                        call.fn.span, call.fn.id, known.what, "a predicted parameter is a network's output"
+                    )
+                )
             return
         inputs = []
         for a in call.args:
@@ -331,7 +418,9 @@ class _Resolver:
                 continue
             node = self.expressions.lower(a)
             if node is not None and node.type.kind not in ("vector", "diag"):
-                self.report.append(catalog.bad_operand(a.span, "a network `per coordinate`", node.type.describe(), "inputs in `R^n`"))
+                self.report.append(
+                    catalog.bad_operand(a.span, "a network `per coordinate`", node.type.describe(), "inputs in `R^n`")
+                )
             elif node is not None:
                 inputs.append(node)
         outputs = tuple(n.id for n in d.names if n.id in self.parameters)
@@ -360,10 +449,26 @@ class _Resolver:
                 continue
             claim, verdict = item.claim, item.verdict
             if claim.id not in CLAIMS:
-                self.report.append(catalog.unknown_claim(claim.span, claim.id, nearest(claim.id, CLAIMS), list(CLAIMS), "claim"))
+                self.report.append(
+                    catalog.unknown_claim(claim.span, claim.id, nearest(claim.id, CLAIMS), list(CLAIMS), "claim")
+                )
             if verdict.id not in VERDICTS:
-                self.report.append(catalog.unknown_claim(verdict.span, verdict.id, nearest(verdict.id, VERDICTS), list(VERDICTS), "verdict"))
+                self.report.append(
+                    catalog.unknown_claim(
+                        verdict.span, verdict.id, nearest(verdict.id, VERDICTS), list(VERDICTS), "verdict"
+                    )
+                )
             if claim.id in found:
                 self.report.append(catalog.duplicate_setting(claim.span, claim.id, found[claim.id][1]))
             found.setdefault(claim.id, (verdict.id, claim.span))
         return tuple((claim, verdict) for claim, (verdict, _) in found.items())
+
+
+def _clauses(d: t.Declaration, name: str) -> str:
+    """The value and the facts about this name, for docstrings: `= 1/L`, `init 0.1, theta_k >= 0`."""
+    facts = [show(f) for f in d.facts if any(isinstance(n, t.Name) and n.id == name for n in t.walk(f))]
+    return (
+        ", ".join([show(d.value)] * (d.value is not None and d.kind != "predicted") + facts)
+        if d.value
+        else ", ".join(facts)
+    )

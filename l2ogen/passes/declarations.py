@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Iterable
+from collections.abc import Iterable
 
 from ..core.ir import Datum, Node, Range
 from ..core.sizes import Size
@@ -44,15 +44,23 @@ def broken_names(file: t.File) -> set[str]:
     return {name for node in t.walk(file) if isinstance(node, t.Broken) for name in node.names}
 
 
-def allow(d: t.Declaration, block: str, report: list[Diagnostic], *, kinds: Iterable[str] = (), value: str = "") -> None:
+def allow(
+    d: t.Declaration, block: str, report: list[Diagnostic], *, kinds: Iterable[str] = (), value: str = ""
+) -> None:
     """Report the clauses of a declaration that its block does not know. `value`: which of `=` and `init` it takes."""
     if d.kind is not None and d.kind not in kinds:
         wanted = "`learned`, `predicted` and `fixed` belong in `parameters`, `shared` in `data`"
         report.append(catalog.misplaced_clause(d.span, f"`{d.kind}`", block, wanted))
     if d.value is not None and d.value.word not in value.split():
-        report.append(catalog.misplaced_clause(d.value.span, f"`{d.value.word} …`", block, f"remove it or write `{value or 'with'} …`"))
+        report.append(
+            catalog.misplaced_clause(
+                d.value.span, f"`{d.value.word} …`", block, f"remove it or write `{value or 'with'} …`"
+            )
+        )
     if d.facts and block == "state":
-        report.append(catalog.misplaced_clause(d.facts[0].span, "a fact", block, "facts belong to `parameters` and `data`"))
+        report.append(
+            catalog.misplaced_clause(d.facts[0].span, "a fact", block, "facts belong to `parameters` and `data`")
+        )
     if d.tail is not None and block != "parameters":
         report.append(catalog.misplaced_clause(d.tail.span, "`tail`", block, "tails belong to `parameters`"))
 
@@ -91,7 +99,11 @@ def space(s: t.Space, scope: Scope, report: list[Diagnostic]) -> Type | None:
             return diag(sizes[0])
         case "sym", 1:
             return Type("sym", (sizes[0],))
-    report.append(catalog.unknown_space(s.span, s.name if len(sizes) < 3 else "R^(…, …, …)", nearest(s.name, ["R", "diag", "sym"])))
+    report.append(
+        catalog.unknown_space(
+            s.span, s.name if len(sizes) < 3 else "R^(…, …, …)", nearest(s.name, ["R", "diag", "sym"])
+        )
+    )
     return None
 
 
@@ -163,9 +175,17 @@ def _range(relation: t.Compare, at: int, fact: t.Fact, lowering: Expressions, re
         else:
             high, high_open = node, strict
     ends = constant(low), constant(high)
-    if ends[0] is not None and ends[1] is not None and (ends[0] > ends[1] or (ends[0] == ends[1] and (low_open or high_open))):
+    if (
+        ends[0] is not None
+        and ends[1] is not None
+        and (ends[0] > ends[1] or (ends[0] == ends[1] and (low_open or high_open)))
+    ):
         shown = operands[at]
-        report.append(catalog.empty_range(fact.span, shown.text if isinstance(shown, t.Name) else "", f"{ends[0]:g}", f"{ends[1]:g}"))
+        report.append(
+            catalog.empty_range(
+                fact.span, shown.text if isinstance(shown, t.Name) else "", f"{ends[0]:g}", f"{ends[1]:g}"
+            )
+        )
         return None
     return Range(low, high, low_open, high_open, fact.span)
 
@@ -201,5 +221,3 @@ def constant(node: Node | None) -> float | None:
         case "over":
             return a / b if b else None
     return None
-
-

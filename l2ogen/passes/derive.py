@@ -1,13 +1,13 @@
 """What follows from a problem's formulas: gradient, a certified Lipschitz bound, the prox.
 
-f is a sum of c * atom(affine map of x). Each atom knows its gradient and an upper bound of its curvature; the chain
-rule gives grad f = sum c * M' * atom'(M*x + v) and L = sum c * curvature * ||M||_2^2, an upper bound for every instance.
+f is c * atom(M*x + v). Each atom knows its gradient and an upper bound of its curvature; the chain rule gives
+grad f = c * M' * atom'(M*x + v) and L = c * curvature * ||M||_2^2, an upper bound for every instance.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Callable
 
 from ..core.ir import Node, symbols
 from ..core.types import SCALAR, Type, matrix

@@ -5,7 +5,7 @@ Every method returns None where a mistake was reported, and stays silent about w
 
 from __future__ import annotations
 
-from typing import Callable
+from collections.abc import Callable
 
 from ..core.ir import Node
 from ..core.operators import CALLS, INFIX, Misfit, Operator
@@ -19,11 +19,14 @@ from ..syntax import tree as t
 APPLIED = ("grad", "subgrad", "stochgrad")
 
 
-def number(value: int | float | str, span: Span = Span(0, 0)) -> Node:
+NOWHERE = Span(0, 0)
+
+
+def number(value: int | float | str, span: Span = NOWHERE) -> Node:
     return Node("number", (), SCALAR, str(value), span)
 
 
-def symbol(role: str, name: str, type_: Type, span: Span = Span(0, 0)) -> Node:
+def symbol(role: str, name: str, type_: Type, span: Span = NOWHERE) -> Node:
     return Node("symbol", (), type_, (role, name), span)
 
 
@@ -67,7 +70,8 @@ class Expressions:
     def _Name(self, e: t.Name) -> Node | None:
         found = self.scope.find(e.id)
         if found is None:
-            return self.unknown(e)
+            self.unknown(e)
+            return None
         if e.next:
             return self.next_state(e, found)
         if found.role == "identity":
@@ -156,7 +160,9 @@ class Expressions:
             return None
         elif kinds == {"scalar", "diag"}:
             return Node(op, (left, right), left.type if left.type.kind == "diag" else right.type, span=e.span)
-        self.say(catalog.size_mismatch(e.span, e.op, left.type.describe(), right.type.describe(), self.origin(left, right)))
+        self.say(
+            catalog.size_mismatch(e.span, e.op, left.type.describe(), right.type.describe(), self.origin(left, right))
+        )
         return None
 
     def times(self, e: t.Binary, left: Node, right: Node) -> Node | None:
@@ -231,7 +237,9 @@ class Expressions:
             return None
         name = "spectral" if e.kind == "2" and arg.type.is_operator else f"norm_{e.kind}"
         if name not in INFIX:
-            self.say(catalog.bad_operand(e.span, f"`||.||_{e.kind}`", arg.type.describe(), "nothing yet", "write `||M||_2`"))
+            self.say(
+                catalog.bad_operand(e.span, f"`||.||_{e.kind}`", arg.type.describe(), "nothing yet", "write `||M||_2`")
+            )
             return None
         return self.operator(INFIX[name], (arg,), (e.arg.span,), e.span)
 
@@ -257,7 +265,9 @@ class Expressions:
         values = [a for a in e.args if not isinstance(a, t.Keyword)]
         if name == "prox":
             if len(values) != 3 or len(values) != len(e.args) or not isinstance(values[0], t.Name):
-                self.say(catalog.wrong_count(e.span, "`prox(r, P, v)`", "a function, a metric and a point", len(e.args)))
+                self.say(
+                    catalog.wrong_count(e.span, "`prox(r, P, v)`", "a function, a metric and a point", len(e.args))
+                )
                 return None
             return self._Prox(t.Prox(values[0], values[1], values[2], span=e.span))
         if name not in CALLS:
@@ -265,7 +275,9 @@ class Expressions:
                 return None
             if name.startswith("prox_"):
                 fn = name.removeprefix("prox_")
-                self.say(catalog.unknown_name(e.fn.span, name, None, f"a prox names its metric: write `prox_{fn},P(…)`"))
+                self.say(
+                    catalog.unknown_name(e.fn.span, name, None, f"a prox names its metric: write `prox_{fn},P(…)`")
+                )
             else:
                 self.say(catalog.unknown_name(e.fn.span, name, self.scope.suggest(name, *CALLS, "prox")))
             return None
@@ -285,7 +297,11 @@ class Expressions:
     def call_symbol(self, e: t.Call, found: Symbol) -> Node | None:
         """`F(x)`, `f(x)`: the value of a function of the problem."""
         if found.role != "function":
-            help = f"write `{e.fn.id}*(…)` for a product" if found.role != "network" else "networks are called in `parameters`"
+            help = (
+                f"write `{e.fn.id}*(…)` for a product"
+                if found.role != "network"
+                else "networks are called in `parameters`"
+            )
             self.say(catalog.not_callable(e.fn.span, e.fn.id, found.what, help))
             return None
         if len(e.args) != 1 or isinstance(e.args[0], t.Keyword):

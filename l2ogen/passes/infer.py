@@ -45,7 +45,7 @@ def infer(parsed: Parsed, report: list[Diagnostic]) -> str | None:
     for s in lines:
         for node in t.walk(s.value):
             _roles(node, rule)
-    known = {n for names in vars(rule).values() for n in names} | KNOWN
+    known = {n for what, names in vars(rule).items() if what != "gradients" for n in names} | KNOWN
     unknown: dict[str, t.Name] = {}
     for s in lines:
         for node in t.walk(s):
@@ -58,7 +58,11 @@ def infer(parsed: Parsed, report: list[Diagnostic]) -> str | None:
             help = f"a state has its own line: `{name.id}+ = …`"
         report.append(catalog.cannot_infer(name.span, name.text, help))
     if not rule.states and lines:
-        report.append(catalog.cannot_infer(lines[0].targets[0].span, lines[0].targets[0].id, "the next iterate carries a plus: `x+ = …`"))
+        report.append(
+            catalog.cannot_infer(
+                lines[0].targets[0].span, lines[0].targets[0].id, "the next iterate carries a plus: `x+ = …`"
+            )
+        )
     elif "x" not in rule.states and not report:
         first = next(iter(rule.states.values()))
         report.append(catalog.cannot_infer(first.span, first.text, "the reported iterate of a bare rule is called `x`"))
@@ -92,7 +96,15 @@ def _roles(node: t.Node, rule: _Rule) -> None:
 def _mark(e: t.Expr, rule: _Rule, into: dict[str, t.Name]) -> None:
     """The unknown names of a factor get this role; earlier roles stay."""
     for node in t.walk(e):
-        taken = [rule.states, rule.lets, rule.smooth, rule.proximable, rule.steps, rule.momenta, rule.thresholds]
+        taken = [
+            rule.states,
+            rule.lets,
+            rule.smooth,
+            rule.proximable,
+            rule.steps,
+            rule.momenta,
+            rule.thresholds,
+        ]
         if isinstance(node, t.Name) and node.id not in KNOWN and not any(node.id in names for names in taken):
             into[node.id] = node
 
@@ -104,7 +116,9 @@ def _write(rule: _Rule, lines: list[t.Assignment]) -> str:
     names = list(dict.fromkeys(order))
     predicted = [n for n in names if n[0].isupper()]
     learned = [n for n in names if not n[0].isupper()]
-    functions = [f"  {f}(x) : convex, smooth(L)" for f in rule.smooth] + [f"  {r}(x) : convex, proximable" for r in rule.proximable]
+    functions = [f"  {f}(x) : convex, smooth(L)" for f in rule.smooth] + [
+        f"  {r}(x) : convex, proximable" for r in rule.proximable
+    ]
     objective = " + ".join(f"{f}(x)" for f in (*rule.smooth, *rule.proximable))
     doc = "; ".join(show(s) for s in lines)
     out = ["algorithm Rule", f'"{doc}"', ""]
@@ -121,11 +135,20 @@ def _write(rule: _Rule, lines: list[t.Assignment]) -> str:
             out += [f"  predicted {', '.join(predicted)} in diag(n) = {call} with {facts}"]
         out += [f"  learned {n} in R with {ranges[n]}" for n in learned]
         out += ["}"]
-    out += [f"state {{ {', '.join(rule.states)} in R^n = 0 }}", "update {", *(f"  {show(s)}" for s in lines), "}"]
+    out += [
+        f"state {{ {', '.join(rule.states)} in R^n = 0 }}",
+        "update {",
+        *(f"  {show(s)}" for s in lines),
+        "}",
+    ]
     if objective:
         out += ["train {", "  on lasso(m = 20, n = 40, sparsity = 5)"]
         if names:
-            out += ["  horizon 100; truncate 20", "  loss mean over k of F(x)", "  optimizer adam(rate = 1e-2); rate cosine"]
+            out += [
+                "  horizon 100; truncate 20",
+                "  loss mean over k of F(x)",
+                "  optimizer adam(rate = 1e-2); rate cosine",
+            ]
             out += ["  steps 1000; batch 64"]
         out += ["}"]
     return "\n".join(out) + "\n"

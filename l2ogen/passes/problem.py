@@ -42,9 +42,13 @@ class _Resolver:
         assert isinstance(header, t.Header)
         for item in self.file.items:
             if isinstance(item, t.Block) and item.keyword not in ("data", "variable", "sample"):
-                self.report.append(catalog.misplaced_part(item.keyword_span, f"`{item.keyword}`", "a problem", "an algorithm"))
+                self.report.append(
+                    catalog.misplaced_part(item.keyword_span, f"`{item.keyword}`", "a problem", "an algorithm")
+                )
             elif isinstance(item, t.FunctionDeclaration):
-                self.report.append(catalog.misplaced_part(item.span, "a function without a formula", "a problem", "an algorithm"))
+                self.report.append(
+                    catalog.misplaced_part(item.span, "a function without a formula", "a problem", "an algorithm")
+                )
         data = decl.data(self.parts.get("data"), self.scope, self.report)
         self.declare_variable(header)
         for item in self.file.items:
@@ -72,7 +76,9 @@ class _Resolver:
         decl.allow(body[0], "variable", self.report)
         name, kind = body[0].names[0], decl.space(body[0].groups[0].space, self.scope, self.report)
         if kind is not None and kind.kind != "vector":
-            self.report.append(catalog.bad_operand(body[0].groups[0].space.span, "`variable`", kind.describe(), "a vector in `R^n`"))
+            self.report.append(
+                catalog.bad_operand(body[0].groups[0].space.span, "`variable`", kind.describe(), "a vector in `R^n`")
+            )
             return
         decl.declare(self.scope, self.report, Symbol(name.id, "variable", kind, name.span))
         self.variable, self.variable_type = name.id, kind or self.variable_type
@@ -133,7 +139,9 @@ class _Resolver:
         return smooth, prox, f"minimize over {self.variable}: {text}"
 
     # -- sample
-    def sample(self, block: t.Block, data: tuple[ir.Datum, ...]) -> tuple[tuple[tuple[str, float], ...], tuple[ir.Draw, ...]]:
+    def sample(
+        self, block: t.Block, data: tuple[ir.Datum, ...]
+    ) -> tuple[tuple[tuple[str, float], ...], tuple[ir.Draw, ...]]:
         options: dict[str, float] = {}
         for a in block.arguments:
             value = decl.constant(self.expressions.lower(a.value)) if isinstance(a, t.Keyword) else None
@@ -154,7 +162,11 @@ class _Resolver:
                 self.report.append(catalog.data_not_sampled(datum.span, datum.name))
         for name, sym in self.scope.table.items():
             if sym.role == "size" and name not in options:
-                self.report.append(catalog.missing_part(block.keyword_span, f"a default for the size `{name}`", f"sample ({name} = 100)"))
+                self.report.append(
+                    catalog.missing_part(
+                        block.keyword_span, f"a default for the size `{name}`", f"sample ({name} = 100)"
+                    )
+                )
         return tuple(options.items()), tuple(draws)
 
     def draw(self, s: t.Node, data: tuple[ir.Datum, ...]) -> ir.Draw | None:
@@ -172,7 +184,9 @@ class _Resolver:
         elif known.role not in ("data", "truth"):
             self.report.append(catalog.assigned_declared(s.name.span, made.name, known.what, known.span or s.name.span))
         elif known.type is not None and known.type != made.type:
-            self.report.append(catalog.wrong_value_type(s.span, made.name, str(known.type), made.type.describe(), known.span))
+            self.report.append(
+                catalog.wrong_value_type(s.span, made.name, str(known.type), made.type.describe(), known.span)
+            )
         return made
 
     def law(self, s: t.Draw) -> ir.Draw | None:
@@ -198,7 +212,13 @@ class _Resolver:
             words = (s.modifier[0].id, s.modifier[1].id)
             normalized = words == ("columns", "normalized")
             if not normalized:
-                self.report.append(catalog.bad_setting(s.modifier[0].span.to(s.modifier[1].span), name, "`columns normalized`, or nothing, after it"))
+                self.report.append(
+                    catalog.bad_setting(
+                        s.modifier[0].span.to(s.modifier[1].span),
+                        name,
+                        "`columns normalized`, or nothing, after it",
+                    )
+                )
         return ir.Draw(s.name.id, kind, name, tuple(a for a in arguments if a is not None), normalized, span=s.span)
 
     def compute(self, s: t.Compute) -> ir.Draw | None:
@@ -220,10 +240,16 @@ class _Resolver:
         """noise(snr = 40): the ratio in dB; inf is no noise."""
         one = call.args[0] if len(call.args) == 1 else None
         if not isinstance(one, t.Keyword) or one.name.id != "snr":
-            self.report.append(catalog.wrong_count(call.span, "`noise`", "the ratio in dB, `noise(snr = 40)`", len(call.args)))
+            self.report.append(
+                catalog.wrong_count(call.span, "`noise`", "the ratio in dB, `noise(snr = 40)`", len(call.args))
+            )
             return None
         node = self.expressions.lower(one.value)
-        return None if node is None or (node.op == "symbol" and node.name == "inf") or is_number(node, float("inf")) else node
+        return (
+            None
+            if node is None or (node.op == "symbol" and node.name == "inf") or is_number(node, float("inf"))
+            else node
+        )
 
 
 def summands(e: t.Expr) -> list[t.Expr]:
@@ -233,5 +259,3 @@ def summands(e: t.Expr) -> list[t.Expr]:
     if isinstance(e, t.Binary) and e.op == "+":
         return summands(e.left) + summands(e.right)
     return [e]
-
-

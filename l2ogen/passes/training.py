@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Literal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from ..core import ir
 from ..core.sizes import Size
@@ -11,6 +13,7 @@ from ..core.types import SCALAR, vector
 from ..diagnostics import Diagnostic, catalog, nearest
 from ..source import Span
 from ..syntax import tree as t
+from ..syntax.printer import show
 from .declarations import constant
 from .expressions import Expressions
 
@@ -20,15 +23,31 @@ WORDS = {"rate": ("constant", "cosine"), "dtype": ("float32", "float64")}
 SETTINGS = ("on", "loss", "optimizer", *COUNTS, *WORDS, "clip_norm", "seed", "validate")
 
 
+@dataclass(frozen=True)
+class Binding:
+    """What an algorithm asks of a problem."""
+
+    variable: str
+    target: str
+    data: tuple[ir.Datum, ...]
+    roles: dict[str, str]
+    """Role (`f`, `r`) -> the algorithm's name for that function."""
+
+
 def training(
-    block: t.Node | None, scope: Scope, variable: str, target: str, data: tuple[ir.Datum, ...],
-    functions: dict[str, ir.Function], problems: Callable[[str], ir.Problem | None], known: list[str], report: list[Diagnostic],
-) -> ir.Training:  # fmt: skip
+    block: t.Node | None,
+    scope: Scope,
+    binding: Binding,
+    problems: Callable[[str], ir.Problem | None],
+    known: list[str],
+    report: list[Diagnostic],
+) -> ir.Training:
     """Check the block and bind its problem to the algorithm's functions and data."""
     problem: ir.Problem | None = None
     sizes: tuple[tuple[str, float], ...] = ()
     loss: ir.Node | None = None
     reduction: Literal["mean", "sum"] | None = None
+    loss_text = term_text = ""
     settings: dict[str, Any] = {}
     seen: dict[str, Span] = {}
     for item in block.body if isinstance(block, t.Block) else ():
@@ -39,15 +58,16 @@ def training(
             report.append(catalog.duplicate_setting(span, word, seen[word]))
         seen.setdefault(word, span)
         if isinstance(item, t.Loss):
-            loss = _loss(item, scope, variable, target, report)
+            loss_text, term_text = show(item).removeprefix("loss "), show(item.term)
+            loss = _loss(item, scope, binding, report)
             reduction = "sum" if item.reduction == "sum" else "mean" if item.reduction == "mean" else None
         elif word == "on":
             problem, sizes = _on(item.value, problems, known, report)
             if problem is not None:
-                _bind(item.value.span, problem, target, data, functions, report)
+                bind(item.value.span, problem, binding, report)
         else:
             settings |= _setting(item, report)
-    return ir.Training(problem, sizes, loss, reduction, tuple(settings.items()))
+    return ir.Training(problem, sizes, loss, reduction, tuple(settings.items()), loss_text, term_text)
 
 
 def _on(
@@ -67,41 +87,65 @@ def _on(
         if not isinstance(a, t.Keyword) or value is None or value <= 0:
             report.append(catalog.bad_setting(a.span, problem.name, "options with positive numbers: `m = 250`"))
         elif a.name.id not in options:
-            report.append(catalog.unknown_option(a.name.span, a.name.id, f"problem `{problem.name}`", nearest(a.name.id, options), list(options)))
+            report.append(
+                catalog.unknown_option(
+                    a.name.span,
+                    a.name.id,
+                    f"problem `{problem.name}`",
+                    nearest(a.name.id, options),
+                    list(options),
+                )
+            )
         else:
             sizes[a.name.id] = value
     return problem, tuple(sizes.items())
 
 
-def _bind(
-    span: Span, problem: ir.Problem, target: str, data: tuple[ir.Datum, ...], functions: dict[str, ir.Function], report: list[Diagnostic]
-) -> None:
+def bind(span: Span, problem: ir.Problem, wanted: Binding, report: list[Diagnostic]) -> None:
     """Functions bind by role, data by name; an algorithm that leaves a part of the objective out is refused."""
-    if problem.target != target:
-        report.append(catalog.missing_data(span, "its problem", problem.name, f"the algorithm wants to {target}, the problem says {problem.target}"))
+    if problem.target != wanted.target:
+        report.append(
+            catalog.missing_data(
+                span,
+                "its problem",
+                problem.name,
+                f"the algorithm wants to {wanted.target}, the problem says {problem.target}",
+            )
+        )
         return
-    roles = {f.role: f.name for f in functions.values()}
-    for role, part, what in (("f", problem.smooth, "the smooth part"), ("r", problem.prox, "the proximable part")):
-        if part is not None and target == "minimize" and role not in roles:
+    for role, part, what in (
+        ("f", problem.smooth, "the smooth part"),
+        ("r", problem.prox, "the proximable part"),
+    ):
+        if part is not None and wanted.target == "minimize" and role not in wanted.roles:
             help = "declare it in `problem` and use it: " + ("`grad f(x)`" if role == "f" else "`prox_r,P(v)`")
             report.append(catalog.rule_misses_part(span, what, problem.name, help))
     theirs = {d.name: d for d in problem.data}
-    for datum in data:
+    for datum in wanted.data:
         other = theirs.get(datum.name)
         if other is None:
             report.append(catalog.missing_data(span, datum.name, problem.name, f"it has no data `{datum.name}`"))
         elif other.type.kind != datum.type.kind:
-            report.append(catalog.missing_data(span, datum.name, problem.name, f"its `{datum.name}` lies in {other.type}"))
+            report.append(
+                catalog.missing_data(span, datum.name, problem.name, f"its `{datum.name}` lies in {other.type}")
+            )
         elif datum.shared and not other.shared:
-            report.append(catalog.missing_data(span, datum.name, problem.name, f"its `{datum.name}` differs between instances"))
+            report.append(
+                catalog.missing_data(span, datum.name, problem.name, f"its `{datum.name}` differs between instances")
+            )
 
 
-def _loss(item: t.Loss, scope: Scope, variable: str, target: str, report: list[Diagnostic]) -> ir.Node | None:
+def _loss(item: t.Loss, scope: Scope, binding: Binding, report: list[Diagnostic]) -> ir.Node | None:
     """A scalar over x, F(x), x_true, k."""
+    variable = binding.variable
     n = scope.table[variable].type if variable in scope.table else vector(Size.of("n"))
     inner = Scope(broken=scope.broken)
-    names = [Symbol(variable, "state", n), Symbol(f"{variable}_true", "truth", n), Symbol("k", "iteration", SCALAR)]
-    if target == "minimize":
+    names = [
+        Symbol(variable, "state", n),
+        Symbol(f"{variable}_true", "truth", n),
+        Symbol("k", "iteration", SCALAR),
+    ]
+    if binding.target == "minimize":
         names.append(Symbol("F", "function", n, payload=ir.Function("F", "f", ("smooth",), None, item.span)))
     inner.table = {s.name: s for s in names}
     if item.over is not None and item.over.id != "k":
@@ -126,7 +170,9 @@ def _setting(item: t.Setting, report: list[Diagnostic]) -> dict[str, Any]:
         value = _number(e)
         if value is not None and value == int(value) and value >= (0 if word == "seed" else 1):
             return {word: int(value)}
-        report.append(catalog.bad_setting(e.span, word, "a whole number" if word == "seed" else "a positive whole number"))
+        report.append(
+            catalog.bad_setting(e.span, word, "a whole number" if word == "seed" else "a positive whole number")
+        )
     elif word == "clip_norm":
         value = _number(e)
         if value is not None and value > 0:

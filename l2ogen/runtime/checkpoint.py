@@ -1,4 +1,4 @@
-"""Files that are either the old or the new version, never half of one; the state of a training as such a file."""
+"""Files that are the old or the new version, never half of one; the state of a training as such a file."""
 from __future__ import annotations
 
 import json
@@ -42,33 +42,39 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """What `save` wrote, on the CPU. Raises ValueError for a file that it did not write."""
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, json.loads(file.metadata()["l2ogen"])  # noqa: SIM118
+            meta = json.loads(file.metadata()["l2ogen"])
+            return {name: file.get_tensor(name) for name in file.keys()}, meta  # noqa: SIM118
     except FileNotFoundError:
         raise
     except Exception as error:
         raise ValueError(f"{path} is not a file of weights written by l2ogen: {error}") from None
 
 
-def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {prefix + name: tensor for name, tensor in tensors.items()}
+def joined(**parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Groups of tensors as one, with names PART.NAME"""
+    return {f"{part}.{name}": tensor for part, tensors in parts.items() for name, tensor in tensors.items()}
 
 
-def part(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The inverse of `prefixed`: the tensors under the prefix, without it"""
-    return {name[len(prefix):]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+def part(name: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """One group of `joined` tensors"""
+    prefix = name + "."
+    return {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
 
 
 def flatten_optimizer(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The state of any torch optimizer as flat tensors, `INDEX.NAME`, and JSON for the rest."""
     state = optimizer.state_dict()
-    tensors, rest = {}, {}
+    tensors: dict[str, Tensor] = {}
+    rest: dict[str, Any] = {}
     for index, entries in state["state"].items():
         for name, value in entries.items():
-            (tensors if isinstance(value, Tensor) else rest)[f"{index}.{name}"] = value
+            place = tensors if isinstance(value, Tensor) else rest
+            place[f"{index}.{name}"] = value
     return tensors, {"groups": state["param_groups"], "rest": rest}
 
 
-def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor],
+                      meta: Mapping[str, Any]) -> None:
     state: dict[int, dict[str, Any]] = {}
     for key, value in [*tensors.items(), *meta["rest"].items()]:
         index, name = key.split(".", 1)

@@ -13,7 +13,7 @@ TRAIN = "_train"    # l2o_pa.py is trained by l2o_pa_train.py
 
 @contextmanager
 def _importable(folder: Path) -> Iterator[None]:
-    """Inside, `import l2o_pa` finds the file in `folder`, whatever else is called that; afterwards it doesn't."""
+    """Inside, `import l2o_pa` finds the file in `folder`, whatever else has that name; afterwards not."""
     names = {path.stem for path in folder.glob("*.py")}
     hidden = {name: sys.modules.pop(name) for name in names & sys.modules.keys()}
     path, bytecode = list(sys.path), sys.dont_write_bytecode

@@ -30,7 +30,8 @@ class Display:
         speed = self.bar.tasks[self.task].speed
         figures = "  ".join(f"{name} {value:.5g}" for name, value in
                             (("loss", loss), ("validation", validation), ("best", best)) if value is not None)
-        self.bar.update(self.task, completed=step, figures=figures, speed=f"{speed:.3g} steps/s" if speed else "")
+        rate = f"{speed:.3g} steps/s" if speed else ""
+        self.bar.update(self.task, completed=step, figures=figures, speed=rate)
 
     def validated(self, step: int, loss: float | None, validation: float, best: float) -> None:
         """The line that stays: on a terminal the bar shows it already."""

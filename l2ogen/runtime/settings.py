@@ -36,14 +36,14 @@ def suggestion(name: str, known: Iterable[str]) -> str:
 class Settings:
     """What a training run depends on, besides the code.
 
-    A step draws one batch of problems. Either the algorithm runs for `horizon` iterations on it, with one update
-    of the weights after each segment of `truncate` iterations (truncated backpropagation), or it has `layers`
-    layers and one update. Raises ValueError for a value that makes no sense.
+    A step draws one batch of problems. Either the algorithm runs for `horizon` iterations on it, with one
+    update of the weights after each segment of `truncate` iterations (truncated backpropagation), or it has
+    `layers` layers and one update. Raises ValueError for a value that makes no sense.
     """
 
     algorithm: str
     problem: str
-    sizes: Mapping[str, float] = field(default_factory=dict)    # of the sampled problems, e.g. {"m": 20, "n": 40}
+    sizes: Mapping[str, float] = field(default_factory=dict)    # of the problems, e.g. {"m": 20, "n": 40}
     horizon: int | None = None      # iterations, or
     layers: int | None = None       # layers: one of the two
     truncate: int | None = None     # iterations per update of the weights; None: the horizon
@@ -67,7 +67,7 @@ class Settings:
         if (self.horizon is None) == (self.layers is None):
             raise ValueError("a training needs either `horizon` (iterations) or `layers`, not both")
         if self.truncate is not None and self.truncate > self.iterations:
-            raise ValueError(f"`truncate` is {self.truncate}, more than the {self.iterations} iterations there are")
+            raise ValueError(f"`truncate` is {self.truncate}, more than the {self.iterations} iterations")
         for name, choices in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("dtype", DTYPES)):
             if (value := getattr(self, name)) not in choices:
                 raise ValueError(f"`{name}` cannot be {value!r}{suggestion(value, choices)}")
@@ -75,7 +75,8 @@ class Settings:
             try:
                 torch.device(self.device)
             except RuntimeError as error:
-                raise ValueError(f"`device` cannot be {self.device!r}: {str(error).splitlines()[0]}") from None
+                reason = str(error).splitlines()[0]
+                raise ValueError(f"`device` cannot be {self.device!r}: {reason}") from None
 
     @property
     def iterations(self) -> int:
@@ -107,7 +108,7 @@ class Settings:
         return self.rate * SCHEDULES[self.schedule](step / self.steps)
 
     def override(self, **changes: Any) -> Settings:
-        """The same settings with some changed; a size may be given by its own name. None leaves a value as it is."""
+        """The same settings with some changed; a size may be given by its own name. None changes nothing."""
         changes = {name: value for name, value in changes.items() if value is not None}
         names = [each.name for each in fields(self)]
         sizes = dict(self.sizes) | dict(changes.pop("sizes", {}))
@@ -137,7 +138,7 @@ class Settings:
 
 
 def _of_kind(name: str, kind: str, value: Any) -> Any:
-    """The value as the kind that its annotation names; numbers may be written as text, as on a command line."""
+    """The value as the kind that its annotation names; a number may come as text, as on a command line."""
     if name == "sizes":
         return {size: _of_kind(size, "size", number) for size, number in value.items()}
     if value is None and kind.endswith("None"):

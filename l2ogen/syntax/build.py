@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from lark import Token, Transformer
 
@@ -58,7 +59,7 @@ def nodes(parts: list[Any]) -> list[t.Node]:
     return [p for p in parts if isinstance(p, t.Node)]
 
 
-class Builder(Transformer):  # type: ignore[type-arg]
+class Builder(Transformer):
     """One method per rule alias; every method gets the reduced parts, tokens included."""
 
     def __default__(self, data: str, parts: list[Any], meta: Any) -> Any:

@@ -6,7 +6,7 @@ ends, one that closes nothing is reported and dropped, so the parser only ever s
 
 from __future__ import annotations
 
-from typing import Iterable
+from collections.abc import Iterable
 
 from lark import Token
 
@@ -117,5 +117,3 @@ class Layout:
             self.never_closed.add(id(opener))
         self.diagnostics.append(catalog.never_closed(span_of(opener), str(opener), CLOSERS[closer]))
         self.tokens.append(Token(closer, CLOSERS[closer], start_pos=offset, end_pos=offset))
-
-

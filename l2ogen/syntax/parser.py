@@ -3,9 +3,10 @@ stands in the tree as Broken."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Iterator, Literal
+from typing import Any, Literal
 
 from lark import Lark, Token
 from lark.exceptions import UnexpectedToken

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable
+from collections.abc import Callable
 
 from lark import Token
 
@@ -13,7 +13,18 @@ from .build import GREEK, span_of
 WIDTH = 100
 """A block with a single statement stands on one line if it fits."""
 
-UNICODE = {"*": "·", "<=": "≤", ">=": "≥", ".*": "⊙", "'": "ᵀ", "->": "→", "||": "‖", "+": "⁺", "in": "∈", "-": "−"}
+UNICODE = {
+    "*": "·",
+    "<=": "≤",
+    ">=": "≥",
+    ".*": "⊙",
+    "'": "ᵀ",
+    "->": "→",
+    "||": "‖",
+    "+": "⁺",
+    "in": "∈",
+    "-": "−",
+}
 LETTERS = {name: letter for letter, name in GREEK.items()}
 
 

@@ -1,0 +1,5 @@
+"""python -m l2ogen"""
+
+from .cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""Readable PyTorch: expressions, the step, the module and its training loop."""

@@ -1,0 +1,112 @@
+"""Expressions of the IR as torch text.
+
+Shapes: a scalar per instance is (..., 1), so that it meets vectors (..., n) by broadcasting; a matrix is (..., m, n),
+or (m, n) when all instances share it; a diagonal is the vector of its entries.
+"""
+
+from __future__ import annotations
+
+import keyword
+from dataclasses import dataclass, field
+
+from ...core.ir import Node
+from ...core.operators import OPERATORS
+
+RESERVED = {
+    "self",
+    "problem",
+    "state",
+    "torch",
+    "nn",
+    "Tensor",
+    "layer",
+    "math",
+    "State",
+    "cls",
+    "generator",
+    "like",
+    "batch",
+}
+ATOM, POWER, SIGN, PRODUCT, SUM = 5, 4, 3, 2, 1
+
+
+def python_name(name: str) -> str:
+    """A DSL name as a Python identifier: `lambda` -> `lambda_`."""
+    return name + "_" if keyword.iskeyword(name) or name in RESERVED else name
+
+
+def class_name(name: str) -> str:
+    """`sparse_coding` -> `SparseCoding`; names with capitals stay."""
+    return name if name != name.lower() else "".join(part.capitalize() for part in name.split("_"))
+
+
+@dataclass
+class Emitter:
+    """Prints expressions; `names` says what the symbols are called here, `temporaries` what was computed already."""
+
+    names: dict[tuple[str, str], str]
+    temporaries: dict[Node, str] = field(default_factory=dict)
+    helpers: set[str] = field(default_factory=set)
+    """Helper functions that the text calls."""
+
+    def text(self, node: Node) -> str:
+        return self.emit(node)[0]
+
+    def at(self, node: Node, precedence: int) -> str:
+        """The text, in parentheses if it binds weaker."""
+        text, own = self.emit(node)
+        return text if own >= precedence else f"({text})"
+
+    def emit(self, node: Node) -> tuple[str, int]:
+        """(text, precedence)"""
+        if node in self.temporaries:
+            return self.temporaries[node], ATOM
+        match node.op:
+            case "number":
+                return node.attr, ATOM
+            case "symbol":
+                return self.names[node.attr], ATOM
+            case "identity":
+                return f"torch.eye({node.type.rows}, **like)", ATOM
+            case "grad":
+                return f"problem.grad_f({self.text(node.args[0])})", ATOM
+            case "prox":
+                return f"problem.prox_r({self.text(node.args[1])}, {self.text(node.args[0])})", ATOM
+            case "value":
+                return f"problem.{node.attr}({self.text(node.args[0])})", ATOM
+            case "scale":
+                scalar, matrix = node.args
+                return f"{self.per_matrix(scalar)} * {self.at(matrix, PRODUCT)}", PRODUCT
+            case "shrink":
+                matrix, scalar = node.args
+                return f"{self.at(matrix, PRODUCT)} / {self.per_matrix(scalar, SIGN)}", PRODUCT
+        return self.operator(node)
+
+    def operator(self, node: Node) -> tuple[str, int]:
+        op = OPERATORS[node.op]
+        template = op.numeric if op.numeric and self.is_plain(node.args[0]) else op.torch
+        if "(" in op.torch.split("{0}")[0]:  # a call: commas separate the arguments
+            arguments = [self.text(a) for a in node.args]
+            if op.torch.startswith("({0}"):
+                arguments = [self.at(a, SIGN) for a in node.args]
+        elif op.precedence == ATOM:  # a method: {0}.abs()
+            arguments = [self.at(node.args[0], ATOM)]
+        else:
+            left = op.precedence + (node.op == "power")
+            arguments = [self.at(a, left if i == 0 else op.precedence + 1) for i, a in enumerate(node.args)]
+            if node.op in ("add", "times"):
+                arguments[1] = self.at(node.args[1], op.precedence)
+                if node.args[1].op in ("add", "subtract", "times", "over"):  # keep the order of evaluation
+                    arguments[1] = self.at(node.args[1], op.precedence + 1)
+        self.helpers.add(template.split("(")[0])
+        return template.format(*arguments), op.precedence
+
+    def per_matrix(self, scalar: Node, precedence: int = PRODUCT) -> str:
+        """A scalar as the factor of a matrix: (..., 1) -> (..., 1, 1)."""
+        if self.is_plain(scalar):
+            return self.at(scalar, precedence)
+        return f"{self.at(scalar, ATOM)}.unsqueeze(-1)"
+
+    def is_plain(self, node: Node) -> bool:
+        """Whether the value is a Python number, not a tensor."""
+        return all(n.op in OPERATORS or n.op == "number" or n.role in ("iteration", "option") for n in node.walk())

@@ -1,0 +1,119 @@
+"""A typed program -> the text of a torch module (and of its training loop), through the templates."""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from ...core import ir
+from .algorithm import algorithm_context
+from .emit import Emitter, python_name
+from .problem import literal, problem_context
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+@cache
+def environment() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )  # fmt: skip
+    made.filters |= {"suffix": lambda text, end: text + end, "prefix": lambda text, start: start + text}
+    return made
+
+
+@cache
+def helper_texts() -> dict[str, str]:
+    """Helper function -> its source text."""
+    text = (TEMPLATES / "helpers.py").read_text(encoding="utf-8")
+    functions = [n for n in ast.parse(text).body if isinstance(n, ast.FunctionDef)]
+    return {f.name: ast.get_source_segment(text, f) or "" for f in functions}
+
+
+def helpers(used: set[str]) -> list[str]:
+    """The texts of the used helpers, in the order of the helpers' file."""
+    return [text for name, text in helper_texts().items() if name in used]
+
+
+def files(program: ir.Algorithm | ir.Problem, stem: str) -> dict[str, str]:
+    """File name -> text: the module, and beside it the training loop where there is something to train."""
+    texts = {f"{stem}.py": _module(program)}
+    loop = _training(program, stem) if isinstance(program, ir.Algorithm) else None
+    if loop is not None:
+        texts[f"{stem}_train.py"] = loop
+    return {name: stamp(text) for name, text in texts.items()}
+
+
+def stamp(text: str) -> str:
+    """The text under a line with its own checksum, by which an edited file is told from an untouched one."""
+    checksum = sha256(text.encode()).hexdigest()[:12]
+    return f"# l2ogen {checksum} is the checksum of the lines below; an edited file is not overwritten.\n{text}"
+
+
+def untouched(text: str) -> bool:
+    """Whether a file is still what the compiler wrote."""
+    first, _, rest = text.partition("\n")
+    return first + "\n" == stamp(rest).partition("\n")[0] + "\n"
+
+
+def _module(program: ir.Algorithm | ir.Problem) -> str:
+    """The algorithm with the problem it trains on, or a problem alone."""
+    bound = program if isinstance(program, ir.Problem) else program.training.problem
+    used: set[str] = set()
+    problem = algorithm = None
+    if bound is not None:
+        problem, problem_helpers = problem_context(bound)
+        used |= problem_helpers
+    if isinstance(program, ir.Algorithm):
+        algorithm, algorithm_helpers = algorithm_context(program)
+        used |= algorithm_helpers
+    return (
+        environment()
+        .get_template("module.py.jinja")
+        .render(helpers=helpers(used), problem=problem, algorithm=algorithm, **_origin(program))
+    )
+
+
+def _origin(program: ir.Algorithm | ir.Problem) -> dict[str, str]:
+    return {"source": Path(program.source.name).name, "hash": program.source.sha}
+
+
+def _training(program: ir.Algorithm, stem: str) -> str | None:
+    """None for rules with nothing to train, no loss or no problem to train on."""
+    t = program.training
+    if t.problem is None or t.loss is None or all(p.kind == "fixed" for p in program.parameters):
+        return None
+    iterate, truth = program.variable, f"{program.variable}_true"
+    names = {("state", iterate): f"state.{python_name(iterate)}", ("truth", truth): "problem.x_true"}
+    emitter = Emitter(names | {("iteration", "k"): "state.k"})
+    loss = emitter.text(t.loss)
+    context, _ = algorithm_context(program)
+    bound, _ = problem_context(t.problem)
+    arguments = [f'shared["{name}"]' for name in context["arguments"]]
+    arguments += [f'int(settings.sizes["{name}"])' for name in context["free_sizes"]]
+    arguments += ["layers=settings.layers"] * bool(context["layers"])
+    return (
+        environment()
+        .get_template("train.py.jinja")
+        .render(
+            algorithm=context,
+            problem=bound,
+            module=stem,
+            arguments=arguments,
+            loss=loss,
+            term_text=t.term_text,
+            loss_text=t.loss_text,
+            loss_helpers=helpers(emitter.helpers),
+            sizes={**dict(t.problem.options), **dict(t.sizes)},
+            settings=dict(t.settings),
+            literal=literal,
+            final_only=t.reduction is None,
+            mean=t.reduction == "mean",
+            **_origin(program),
+        )
+    )

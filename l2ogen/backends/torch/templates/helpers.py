@@ -1,0 +1,89 @@
+"""Functions that generated modules may need: each gets a copy of those it uses. The compiler reads this as text."""
+
+import torch
+from torch import Tensor
+
+
+def matvec(M: Tensor, v: Tensor) -> Tensor:
+    """M*v for every instance; v enters as a row vector, the fast layout of a batched product."""
+    if M.dim() == 2:
+        return v @ M.mT
+    return (v.unsqueeze(-2) @ M.mT).squeeze(-2)
+
+
+def soft(v: Tensor, theta: Tensor) -> Tensor:
+    """sign(v)*max(|v| - theta, 0) for theta >= 0, entry by entry."""
+    return v - v.clamp(-theta, theta)
+
+
+def spectral_squared(M: Tensor) -> Tensor:
+    """||M||_2^2, (..., 1): the largest eigenvalue of the smaller Gram matrix, rounded up so that it is a bound."""
+    gram = M @ M.mT if M.shape[-2] < M.shape[-1] else M.mT @ M
+    largest = torch.linalg.eigvalsh(gram)[..., -1:]
+    return largest * (1 + 16 * torch.finfo(M.dtype).eps)
+
+
+def between(
+    raw: Tensor, low: Tensor | float, high: Tensor | float, margins: tuple[float, float] = (1e-3, 1e-3)
+) -> Tensor:
+    """Any real number into (low, high), a relative margin away from the ends: no weight can break the range."""
+    share = margins[0] + (1 - margins[0] - margins[1]) * torch.sigmoid(raw)
+    return low + (high - low) * share
+
+
+def between_inverse(
+    value: Tensor, low: Tensor | float, high: Tensor | float, margins: tuple[float, float] = (1e-3, 1e-3)
+) -> Tensor:
+    """The raw number that `between` maps to value."""
+    share = (value - low) / (high - low)
+    return torch.logit((share - margins[0]) / (1 - margins[0] - margins[1]))
+
+
+def at_least(raw: Tensor, low: Tensor | float) -> Tensor:
+    """Any real number into [low, inf); the identity above low, and low itself is reached."""
+    return low + raw.abs()
+
+
+def at_least_inverse(value: Tensor, low: Tensor | float) -> Tensor:
+    """The raw number that `at_least` maps to value."""
+    return value - low
+
+
+def at_most(raw: Tensor, high: Tensor | float) -> Tensor:
+    """Any real number into (-inf, high]; the identity below high up to sign."""
+    return high - raw.abs()
+
+
+def at_most_inverse(value: Tensor, high: Tensor | float) -> Tensor:
+    """The raw number that `at_most` maps to value."""
+    return high - value
+
+
+def gaussian(*shape: int, generator: torch.Generator | None, like: dict) -> Tensor:
+    """Independent N(0, 1) entries."""
+    return torch.randn(*shape, generator=generator, **like)
+
+
+def columns_normalized(M: Tensor) -> Tensor:
+    """Every column scaled to unit 2-norm."""
+    return M / torch.linalg.vector_norm(M, dim=-2, keepdim=True)
+
+
+def sparse_gaussian(*shape: int, generator: torch.Generator | None, like: dict) -> Tensor:
+    """Exactly shape[-1] of the shape[-2] entries are N(0, 1), drawn without replacement; the others 0."""
+    *batch, n, count = shape
+    chosen = torch.rand(*batch, n, generator=generator, **like).argsort(-1)[..., :count]
+    values = torch.randn(*batch, count, generator=generator, **like)
+    return torch.zeros(*batch, n, **like).scatter(-1, chosen, values)
+
+
+def bernoulli_gaussian(*shape: int, density: float, generator: torch.Generator | None, like: dict) -> Tensor:
+    """Every entry is N(0, 1) with probability `density`, else 0."""
+    mask = torch.rand(*shape, generator=generator, **like) < density
+    return torch.randn(*shape, generator=generator, **like) * mask
+
+
+def with_noise(v: Tensor, snr: float, generator: torch.Generator | None) -> Tensor:
+    """v plus Gaussian noise of `snr` dB below the standard deviation of each instance's entries."""
+    noise = torch.randn(v.shape, generator=generator, dtype=v.dtype, device=v.device)
+    return v + noise * v.std(-1, keepdim=True) * 10 ** (-snr / 20)

@@ -1,0 +1,204 @@
+"""The command line. Every command takes files, folders, names of shipped specs, or a bare rule with -e.
+
+Exit code 0: fine; 1: the input has mistakes; 2: wrong usage. check, compile and fmt never import torch.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from . import __version__, pipeline
+from .core import ir
+from .diagnostics import render, summary
+from .source import Source
+
+STYLES: dict[str, dict[str, Any]] = {
+    "error": {"fg": "red", "bold": True},
+    "warning": {"fg": "yellow", "bold": True},
+    "note": {"fg": "cyan"},
+    "frame": {"fg": "blue"},
+    "help": {"fg": "green"},
+}
+
+
+def paint(text: str, style: str) -> str:
+    """Colours for a terminal; click drops them where the output is no terminal."""
+    return click.style(text, **STYLES[style])
+
+
+@dataclass(frozen=True)
+class Job:
+    """One thing to work on: its source, where it stands below the folder that was named, and whether it was a rule."""
+
+    checked: pipeline.Checked
+    relative: Path
+    rule: bool = False
+
+
+INPUT = [
+    click.argument("names", nargs=-1, metavar="[FILE|FOLDER|NAME]..."),
+    click.option("-e", "rule", metavar="RULE", help="A bare rule, such as 'x+ = x - alpha*grad f(x)'."),
+]
+
+
+def takes_input(command: Any) -> Any:
+    for decorate in reversed(INPUT):
+        command = decorate(command)
+    return command
+
+
+def jobs(names: tuple[str, ...], rule: str | None) -> Iterator[Job]:
+    """Everything the user named, checked. Wrong usage ends the program with exit code 2."""
+    if not names and rule is None:
+        raise click.UsageError("name a file, a folder or a shipped spec, or give a rule with -e")
+    if rule is not None:
+        source = Source("<rule>", rule)
+        completed, mistakes = pipeline.complete(source)
+        if completed is None:
+            yield Job(pipeline.Checked(pipeline.parse(source, "rule"), None, mistakes), Path("rule.l2o"), True)
+        else:
+            yield Job(pipeline.check(completed), Path("rule.l2o"), True)
+    for name in names:
+        path = pipeline.find(name)
+        if path is None:
+            raise click.UsageError(f"there is no file, folder or shipped spec called {name}")
+        files = sorted(path.rglob("*.l2o")) if path.is_dir() else [path]
+        if not files:
+            raise click.UsageError(f"{path} holds no .l2o files")
+        for file in files:
+            relative = file.relative_to(path) if path.is_dir() else Path(file.name)
+            yield Job(pipeline.check(Source.read(file)), relative)
+
+
+def complain(found: list[Job]) -> bool:
+    """Print the diagnostics of all jobs; whether any is an error."""
+    for job in found:
+        if job.checked.diagnostics:
+            click.echo(render(job.checked.diagnostics, job.checked.source, paint) + "\n", err=True)
+    return any(not job.checked.ok for job in found)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="l2ogen")
+def main() -> None:
+    """Update rules of optimization algorithms: checked, and compiled into torch modules."""
+
+
+@main.command()
+@takes_input
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on the standard output.")
+def check(names: tuple[str, ...], rule: str | None, as_json: bool) -> None:
+    """Say whether specs are right. A bare rule is completed to the whole file first, which is printed."""
+    found = list(jobs(names, rule))
+    if as_json:
+        reports = [_report(job) for job in found]
+        click.echo(json.dumps(reports[0] if len(reports) == 1 else reports, indent=1, ensure_ascii=False))
+    else:
+        for job in found:
+            if job.rule and job.checked.program is not None:
+                click.echo(job.checked.source.text)
+        complain(found)
+        for job in found:
+            what = _describe(job.checked)
+            click.echo(f"{job.checked.source.name}: {what}{summary(job.checked.diagnostics)}")
+    sys.exit(any(not job.checked.ok for job in found))
+
+
+def _describe(checked: pipeline.Checked) -> str:
+    program = checked.program
+    if program is None:
+        return ""
+    return f"{'algorithm' if isinstance(program, ir.Algorithm) else 'problem'} {program.name}, "
+
+
+def _report(job: Job) -> dict[str, Any]:
+    checked = job.checked
+    program = checked.program
+    report: dict[str, Any] = {
+        "file": checked.source.name,
+        "algorithm": program.name if isinstance(program, ir.Algorithm) else None,
+        "variant": None,
+        "ok": checked.ok,
+        "diagnostics": [d.as_dict(checked.source) for d in checked.diagnostics],
+        "targets": [],
+    }
+    if job.rule and program is not None:
+        report["text"] = checked.source.text
+    return report
+
+
+@main.command("compile")
+@takes_input
+@click.option("-o", "out", type=click.Path(path_type=Path), default=Path("generated"), help="Folder for the code.")
+@click.option("--force", is_flag=True, help="Overwrite files that were edited.")
+def compile_(names: tuple[str, ...], rule: str | None, out: Path, force: bool) -> None:
+    """Write the torch modules, and a training loop beside each that learns something."""
+    from .backends.torch import generate
+    from .output import Edited, write_all
+
+    found = list(jobs(names, rule))
+    if complain(found):
+        click.echo("nothing was written", err=True)
+        sys.exit(1)
+    texts: dict[Path, str] = {}
+    for job in found:
+        if job.checked.program is None:
+            continue
+        for name, text in generate.files(job.checked.program, pipeline.stem(job.checked)).items():
+            texts[out / job.relative.parent / name] = text
+        if job.rule:
+            texts[out / "rule.l2o"] = job.checked.source.text
+    try:
+        written = write_all(texts, generate.untouched, force)
+    except Edited as edited:
+        click.echo(f"{edited}\nnothing was written", err=True)
+        sys.exit(1)
+    for path in written:
+        click.echo(path)
+
+
+@main.command()
+@takes_input
+@click.option("--check", "only_check", is_flag=True, help="Change nothing; exit code 1 if something would change.")
+@click.option("--unicode", is_flag=True, help="Write x⁺, ∇f, ℝ, Aᵀ, θ.")
+def fmt(names: tuple[str, ...], rule: str | None, only_check: bool, unicode: bool) -> None:
+    """Bring specs into the one canonical form, in place; a rule is printed."""
+    from .output import write_text
+    from .syntax.printer import fmt as canonical
+    from .syntax.printer import show
+
+    found = list(jobs(names, None)) if names else []
+    if rule is not None:
+        parsed = pipeline.parse(Source("<rule>", rule), "rule")
+        if parsed.diagnostics:
+            click.echo(render(parsed.diagnostics, parsed.source, paint), err=True)
+            sys.exit(1)
+        click.echo("; ".join(show(s, unicode) for s in parsed.tree.items))
+    elif not names:
+        raise click.UsageError("name a file, a folder or a shipped spec, or give a rule with -e")
+    failed = False
+    for job in found:
+        parsed, source = job.checked.parsed, job.checked.source
+        mistakes = [d for d in parsed.diagnostics if d.severity == "error"]
+        if mistakes:
+            click.echo(render(mistakes, source, paint) + f"\n{source.name} is left as it is", err=True)
+            failed = True
+            continue
+        text = canonical(parsed.tree, source, parsed.comments, unicode)
+        if text != source.text:
+            click.echo(f"{'would change' if only_check else 'changed'} {source.name}")
+            failed = failed or only_check
+            if not only_check:
+                write_text(Path(source.name), text)
+    sys.exit(failed)
+
+
+if __name__ == "__main__":
+    main()

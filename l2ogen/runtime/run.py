@@ -1,0 +1,270 @@
+"""A training run and its folder: validation, best weights, checkpoints, resuming bit for bit.
+
+A run folder holds what is needed to continue or use it without the compiler:
+
+    l2o_pa.py  l2o_pa_train.py      the generated code
+    spec.l2o                        the file that it was compiled from, where known
+    settings.json                   what this run used
+    metrics.jsonl                   one line per step: loss, learning rate, validation when there was one
+    checkpoint.safetensors          everything that resuming needs, in one file: replacing it is the commit
+    weights.safetensors             the best validated weights and the shared data
+"""
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType, ModuleType
+from typing import Any, NamedTuple
+
+import torch
+from rich.console import Console
+from torch import Tensor, nn
+
+from l2ogen.runtime import checkpoint
+from l2ogen.runtime.loading import load_module, module_file, training_file
+from l2ogen.runtime.progress import Display
+from l2ogen.runtime.settings import Settings
+
+SETTINGS, METRICS, SPEC = "settings.json", "metrics.jsonl", "spec.l2o"
+CHECKPOINT, WEIGHTS = "checkpoint.safetensors", "weights.safetensors"
+EXPLODED = 1e8      # a loss this many times the first validation is not coming back
+
+
+class RunError(Exception):
+    """A run that cannot start or continue; the message is meant for the user."""
+
+
+class Diverged(RunError):
+    """The training broke down; the best validated weights have been restored."""
+
+
+class Interrupted(RunError):
+    """The user stopped the training; the message says how to resume."""
+
+
+class Run:
+    """One training. The generated loop uses settings, model, shared, generator, steps(), log(), clip()."""
+
+    def __init__(self, folder: Path, training: ModuleType, settings: Settings,
+                 console: Console | None = None, quiet: bool = False):
+        self.folder, self.training, self.settings = folder, training, settings
+        self.model: nn.Module
+        self.model, self.shared = training.build(settings)
+        self.generator = settings.generator(1)
+        self.display = Display(f"{settings.algorithm} on {settings.problem}", settings.steps, console, quiet)
+        self.step = 0                       # steps done
+        self.best, self.best_step = math.inf, 0
+        self.first: float | None = None     # the validation before any training
+        self.best_weights = self._weights()
+        self.seconds = 0.0                  # of training, earlier sessions included
+        self._validation: Any = None
+        self._losses: list[float] = []
+        self._stop = False
+
+    # ---- starting and resuming -------------------------------------------------------------------
+    @classmethod
+    def create(cls, folder: Path | str, generated: Path | str, *, spec: Path | str | None = None,
+               console: Console | None = None, quiet: bool = False, **overrides: Any) -> Run:
+        """A new run folder for the training loop at `generated` (a folder or the file *_train.py).
+
+        Raises RunError if the folder exists and is not empty, ValueError for settings that make no sense.
+        """
+        folder, source = Path(folder), training_file(generated)
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise RunError(f"{folder} is not empty; nothing was changed. "
+                           "Resume the run in it, or choose another folder.")
+        settings = load_module(source).SETTINGS.override(**overrides)
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in (module_file(source), source):
+            shutil.copyfile(file, folder / file.name)
+        if spec is not None:
+            shutil.copyfile(spec, folder / SPEC)
+        checkpoint.write_atomically(folder / SETTINGS, settings.to_json().encode())
+        return cls(folder, load_module(folder / source.name), settings, console, quiet)
+
+    @classmethod
+    def resume(cls, folder: Path | str, *, console: Console | None = None, quiet: bool = False) -> Run:
+        """The run of `folder`, at its last checkpoint. Raises RunError where there is no run."""
+        folder = Path(folder)
+        try:
+            settings = Settings.from_json((folder / SETTINGS).read_text(encoding="utf-8"))
+            training = load_module(training_file(folder))
+        except FileNotFoundError as error:
+            raise RunError(f"{folder} holds no run to resume: {error}") from None
+        return cls(folder, training, settings, console, quiet)
+
+    # ---- what the generated loop calls -----------------------------------------------------------
+    def steps(self, optimizer: torch.optim.Optimizer) -> Iterator[int]:
+        """The steps that are left. Between them: learning rate, metrics, validation, best weights, checkpoint.
+
+        At the end the model has the best validated weights. Raises Interrupted after Ctrl-C.
+        """
+        self._restore(optimizer)
+        started = time.perf_counter() - self.seconds
+        while self.step < self.settings.steps and not self._out_of_patience():
+            if self._stop:
+                self._save(optimizer)
+                raise Interrupted(f"stopped after step {self.step} of {self.settings.steps}; "
+                                  f"resume the run in {self.folder} to continue from there")
+            rate = self.settings.rate_at(self.step)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            self._losses = []
+            yield self.step
+            self.step += 1
+            self.seconds = time.perf_counter() - started
+            loss = sum(self._losses) / len(self._losses) if self._losses else None
+            due = self.step % self.settings.validate_every == 0 or self.step == self.settings.steps
+            value = self._validate(loss) if due else None
+            self._write_metrics(loss, rate, value)
+            if due:
+                self._save(optimizer)
+            self.display.update(self.step, loss, value, self.best)
+        self.model.load_state_dict(self.best_weights)
+
+    def log(self, loss: Tensor) -> None:
+        """Note the loss of one update. Raises Diverged when it is not finite or has exploded."""
+        value = loss.item()
+        self._losses.append(value)
+        if not math.isfinite(value) or value > EXPLODED * max(abs(self.first or 0.0), 1e-30):
+            self._give_up(f"the loss is {value:.3g}")
+
+    def clip(self) -> None:
+        """Shorten the gradient to `clip_norm`, if there is one. Raises Diverged when it is not finite."""
+        limit = self.settings.clip_norm
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), math.inf if limit is None else limit)
+        if not math.isfinite(norm.item()):
+            self._give_up(f"the gradient's norm is {norm.item():.3g}")
+
+    # ---- between the steps -----------------------------------------------------------------------
+    def _validate(self, loss: float | None) -> float:
+        """The loss on problems that training never sees, the same each time; keeps the best weights."""
+        if self._validation is None:
+            s = self.settings
+            self._validation = self.training.sample(s, s.validate_batch, s.generator(2), self.shared)
+        with torch.no_grad():
+            losses = self.training.segments(self.settings, self.model, self._validation)
+            values = [each.item() for each in losses]
+        value = sum(values) / len(values)
+        if value < self.best:   # never for NaN
+            self.best, self.best_step, self.best_weights = value, self.step, self._weights()
+        self.display.validated(self.step, loss, value, self.best)
+        return value
+
+    def _out_of_patience(self) -> bool:
+        s = self.settings
+        return s.patience is not None and self.step - self.best_step >= s.patience * s.validate_every
+
+    def _weights(self) -> dict[str, Tensor]:
+        return {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+
+    def _write_metrics(self, loss: float | None, rate: float, validation: float | None) -> None:
+        line = {"step": self.step, "loss": loss, "rate": rate, "seconds": round(self.seconds, 3)}
+        if validation is not None:
+            line["validation"] = validation
+        with open(self.folder / METRICS, "a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def _give_up(self, reason: str) -> None:
+        self.model.load_state_dict(self.best_weights)
+        self._save_weights()
+        raise Diverged(f"training diverged in step {self.step + 1}: {reason}. "
+                       f"The weights of step {self.best_step} (validation {self.best:.5g}) are kept in "
+                       f"{self.folder / WEIGHTS}. A lower rate or a clip_norm helps most often.")
+
+    # ---- files -----------------------------------------------------------------------------------
+    def _save(self, optimizer: torch.optim.Optimizer) -> None:
+        """Metrics first, then the checkpoint, which says how many of them count; the weights follow from it."""
+        metrics = self.folder / METRICS
+        with open(metrics, "ab") as file:
+            os.fsync(file.fileno())
+        moments, groups = checkpoint.flatten_optimizer(optimizer)
+        tensors = checkpoint.joined(
+            model=self.model.state_dict(), best=self.best_weights, shared=self.shared, optimizer=moments,
+            random=checkpoint.random_state(self.generator))
+        checkpoint.save(self.folder / CHECKPOINT, tensors, {
+            "step": self.step, "best": self.best, "best_step": self.best_step, "first": self.first,
+            "seconds": self.seconds, "metrics_bytes": metrics.stat().st_size, "optimizer": groups,
+        })
+        self._save_weights()
+
+    def _save_weights(self) -> None:
+        s = self.settings
+        tensors = checkpoint.joined(model=self.best_weights, shared=self.shared)
+        checkpoint.save(self.folder / WEIGHTS, tensors, {
+            "algorithm": s.algorithm, "problem": s.problem, "step": self.best_step, "validation": self.best})
+
+    def _restore(self, optimizer: torch.optim.Optimizer) -> None:
+        """Go on at the last checkpoint; without one, validate the initial weights and write the first."""
+        path, metrics = self.folder / CHECKPOINT, self.folder / METRICS
+        if not path.exists():
+            metrics.write_bytes(b"")
+            self.first = self._validate(None)
+            self._save(optimizer)
+            return
+        tensors, meta = checkpoint.load(path)
+        _copy_into(self.shared, checkpoint.part("shared", tensors))
+        self.model.load_state_dict(checkpoint.part("model", tensors))
+        self.best_weights = checkpoint.part("best", tensors)
+        checkpoint.restore_optimizer(optimizer, checkpoint.part("optimizer", tensors), meta["optimizer"])
+        checkpoint.restore_random_state(self.generator, checkpoint.part("random", tensors))
+        self.step, self.best, self.best_step = meta["step"], meta["best"], meta["best_step"]
+        self.first, self.seconds = meta["first"], meta["seconds"]
+        with open(metrics, "ab") as file:
+            file.truncate(meta["metrics_bytes"])    # lines after the checkpoint will be written again
+        self._save_weights()
+        self.display.update(self.step, None, None, self.best)
+
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        """Shows the progress; a first Ctrl-C (or SIGTERM) ends the run after the step, a second at once."""
+        def stop(number: int, _: FrameType | None) -> None:
+            if self._stop:
+                raise KeyboardInterrupt
+            self._stop = True
+            self.display.say("stopping after this step (once more: at once)")
+
+        here = threading.current_thread() is threading.main_thread()
+        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM) if here}
+        try:
+            with self.display:
+                yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _copy_into(shared: dict[str, Tensor], saved: dict[str, Tensor]) -> None:
+    """In place: the model and the problems hold the same tensors."""
+    for name, value in saved.items():
+        shared[name].copy_(value)
+
+
+class Trained(NamedTuple):
+    """A finished (or stopped) run, ready for use"""
+
+    model: nn.Module            # with the best validated weights
+    shared: dict[str, Tensor]   # the data that all instances share, {} for most algorithms
+    settings: Settings
+    training: ModuleType        # its `sample(settings, batch, generator, shared)` draws problems
+
+
+def load_run(folder: Path | str) -> Trained:
+    """The best weights of a run folder. Raises RunError where there are none."""
+    folder = Path(folder)
+    run = Run.resume(folder, quiet=True)
+    try:
+        tensors, _ = checkpoint.load(folder / WEIGHTS)
+    except FileNotFoundError:
+        raise RunError(f"{folder} has no weights yet") from None
+    _copy_into(run.shared, checkpoint.part("shared", tensors))
+    run.model.load_state_dict(checkpoint.part("model", tensors))
+    return Trained(run.model.eval(), run.shared, run.settings, run.training)

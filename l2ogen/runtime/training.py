@@ -1,0 +1,63 @@
+"""Training from the command line of a generated loop, and as one call."""
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from l2ogen.runtime.loading import load_module
+from l2ogen.runtime.run import Interrupted, Run, RunError
+from l2ogen.runtime.settings import Settings
+
+FIXED = {"algorithm", "problem", "sizes"}   # what the code itself decides; each size is an option of its own
+
+
+def train(run: Run) -> Run:
+    """Carry out what is left of a run; afterwards its model has the best validated weights.
+
+    Raises Diverged, or Interrupted after Ctrl-C; both leave a folder that can be used.
+    """
+    with run.session():
+        run.training.train(run)
+    return run
+
+
+def main(file: str, arguments: list[str] | None = None) -> None:
+    """The command line of the generated training loop in `file`."""
+    source = Path(file)
+    sys.exit(_main(source, load_module(source).SETTINGS, arguments))
+
+
+def _main(source: Path, settings: Settings, arguments: list[str] | None) -> int:
+    parser = argparse.ArgumentParser(
+        prog=f"python {source.name}", description=f"Train {settings.algorithm} on {settings.problem}.")
+    parser.add_argument("--run", type=Path, default=Path("runs", source.stem.removesuffix("_train")),
+                        metavar="FOLDER", help="the run folder (default: %(default)s)")
+    parser.add_argument("--resume", action="store_true", help="continue the run at its last checkpoint")
+    parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    values = {each.name: getattr(settings, each.name) for each in fields(settings) if each.name not in FIXED}
+    for name, value in [*settings.sizes.items(), *values.items()]:
+        option = "--" + name.replace("_", "-")
+        parser.add_argument(option, dest=name, metavar="VALUE", help=f"default: {value}")
+    options: dict[str, Any] = vars(parser.parse_args(arguments))
+    folder, resume, quiet = options.pop("run"), options.pop("resume"), options.pop("quiet")
+    changes = {name: value for name, value in options.items() if value is not None}
+    if resume and changes:
+        parser.error(f"a resumed run keeps its settings; leave out {', '.join(changes)}")
+    console = Console(stderr=True)
+    try:
+        run = (Run.resume(folder, quiet=quiet) if resume
+               else Run.create(folder, source, quiet=quiet, **changes))
+        train(run)
+    except (RunError, ValueError) as error:
+        console.print(f"error: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
+        if isinstance(error, Interrupted):
+            console.print(f"python {source} --run {folder} --resume", highlight=False, markup=False,
+                          soft_wrap=True)
+        return 130 if isinstance(error, Interrupted) else 1
+    run.display.say(f"best validation {run.best:.5g} in step {run.best_step}; weights in {folder}")
+    return 0
