@@ -17,8 +17,6 @@ from .diagnostics import Diagnostic, render
 from .source import Source
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from .runtime import Run
 
 
@@ -70,11 +68,9 @@ class Spec:
         exec(compile(text, made.__file__, "exec"), made.__dict__)
         return made
 
-    def compile(self, problem: str | None = None) -> type[nn.Module]:
-        """The generated class, a torch.nn.Module."""
-        module = self.module(problem)
-        found: type[nn.Module] = getattr(module, class_name(self._program(problem).name))
-        return found
+    def compile(self, problem: str | None = None) -> Any:
+        """The generated class: a torch.nn.Module, or the class of a problem."""
+        return getattr(self.module(problem), class_name(self._program(problem).name))
 
     def train(self, folder: Path | str, *, problem: str | None = None, quiet: bool = False, **settings: Any) -> Run:
         """Train in a new run folder; settings override those of the spec. Returns the finished run."""

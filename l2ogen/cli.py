@@ -200,5 +200,131 @@ def fmt(names: tuple[str, ...], rule: str | None, only_check: bool, unicode: boo
     sys.exit(failed)
 
 
+# ---- what needs torch --------------------------------------------------------------------------------
+
+
+def _need_torch() -> None:
+    """End with a clear message where the extra is not installed."""
+    try:
+        import torch  # noqa: F401
+    except ImportError:
+        raise click.UsageError("this command needs torch: pip install 'l2ogen[train]'") from None
+
+
+def _changes(arguments: list[str]) -> dict[str, str]:
+    """--steps 100 --rate=0.01 -> {"steps": "100", "rate": "0.01"}; names and values are checked by Settings."""
+    found: dict[str, str] = {}
+    rest = iter(arguments)
+    for word in rest:
+        if not word.startswith("--"):
+            raise click.UsageError(f"unexpected argument {word}")
+        name, equals, value = word[2:].partition("=")
+        if not equals:
+            value = next(rest, "")
+        if not value:
+            raise click.UsageError(f"--{name} needs a value")
+        found[name.replace("-", "_")] = value
+    return found
+
+
+FREE = {"ignore_unknown_options": True, "allow_extra_args": True}
+
+
+@main.command(context_settings=FREE)
+@click.argument("name", required=False, metavar="[FILE|NAME]")
+@click.option("-e", "rule", metavar="RULE", help="A bare rule instead of a file.")
+@click.option("-o", "folder", type=click.Path(path_type=Path), help="The run folder [default: runs/NAME].")
+@click.option("--resume", is_flag=True, help="Continue the run in the folder at its last checkpoint.")
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+@click.pass_context
+def train(
+    ctx: click.Context, name: str | None, rule: str | None, folder: Path | None, resume: bool, quiet: bool
+) -> None:
+    """Train a spec on the problem it names. Every setting of its `train` block is an option: --steps 200 --m 20."""
+    _need_torch()
+    from . import api
+    from .runtime import Run, RunError
+    from .runtime import train as carry_on
+
+    changes = _changes(ctx.args)
+    if resume:
+        if folder is None or name is not None or changes:
+            raise click.UsageError("--resume takes the run folder alone: l2ogen train -o runs/NAME --resume")
+    elif (name is None) == (rule is None):
+        raise click.UsageError("name one spec, or give a rule with -e")
+    try:
+        if resume:
+            run = carry_on(Run.resume(str(folder), quiet=quiet))
+        else:
+            spec = api.rule(rule) if rule is not None else api.load(str(name))
+            run = spec.train(folder or Path("runs", spec.stem), quiet=quiet, **changes)
+    except FileNotFoundError as error:
+        raise click.UsageError(str(error)) from None
+    except api.SpecError as error:
+        click.echo(render(error.diagnostics, error.source, paint), err=True)
+        sys.exit(1)
+    except (RunError, ValueError) as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1)
+    click.echo(f"best validation {run.best:.5g} after step {run.best_step}; weights in {run.folder}")
+
+
+@main.command("eval")
+@click.argument("names", nargs=-1, required=True, metavar="[RUN|NAME]...")
+@click.option("--on", "problem", metavar="PROBLEM", help="The problem [default: that of the first].")
+@click.option("--instances", default=256, show_default=True)
+@click.option("--iterations", default=100, show_default=True)
+@click.option("--seed", default=777_000, show_default=True)
+@click.option("-o", "out", type=click.Path(path_type=Path), help="Also write OUT.png, OUT.md and OUT.json.")
+def eval_(
+    names: tuple[str, ...], problem: str | None, instances: int, iterations: int, seed: int, out: Path | None
+) -> None:
+    """Compare trained runs (folders) and specs without weights on the same unseen instances."""
+    _need_torch()
+    from .compare import compare
+    from .runtime import RunError
+
+    try:
+        table, files = compare(names, problem, instances, iterations, seed, out)
+    except FileNotFoundError as error:
+        raise click.UsageError(str(error)) from None
+    except (RunError, ValueError) as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1)
+    from rich.console import Console
+
+    Console().print(table)
+    for path in files:
+        click.echo(path)
+
+
+@main.command()
+@click.option("-e", "rule", metavar="RULE", help="Another rule than that of the README.")
+@click.option("-o", "out", type=click.Path(path_type=Path), default=Path("demo"), show_default=True)
+@click.option(
+    "--data", type=click.Path(path_type=Path), envvar="L2OGEN_DATA", help="Folder with bsds_patches_lasso.npz."
+)
+@click.option("--steps", type=int, help="Training steps, where the spec's are too many.")
+def demo(rule: str | None, out: Path, data: Path | None, steps: int | None) -> None:
+    """From a rule to a checked, generated, trained and compared module, with a picture."""
+    _need_torch()
+    from rich.console import Console
+
+    from . import api
+    from . import demo as job
+    from .runtime import RunError
+
+    console = Console()
+    try:
+        made = job.run(job.free_folder(out), console, rule=rule or job.RULE, data=data, steps=steps)
+    except api.SpecError as error:
+        click.echo(render(error.diagnostics, error.source, paint), err=True)
+        sys.exit(1)
+    except (RunError, ValueError, FileNotFoundError) as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1)
+    console.print(f"done in {made.seconds:.0f} s")
+
+
 if __name__ == "__main__":
     main()

@@ -29,20 +29,20 @@ LAYERS = (
     ("pipeline",),
     ("api",),
     ("__init__",),  # the front door: `import l2ogen`
-    ("demo",),
+    ("demo", "compare"),
     ("cli",),
     ("__main__",),
 )
 RANK = {unit: rank for rank, layer in enumerate(LAYERS) for unit in layer}
-LAUNCHERS = {"api", "__init__", "demo", "cli", "__main__"}
+LAUNCHERS = {"api", "__init__", "demo", "compare", "cli", "__main__"}
 COMPILER = set(RANK) - LAUNCHERS
-FREE = {"resources"}  # finds shipped files; anyone may import it, and it imports no other unit
+FREE = {"resources", "output"}  # finding and writing files; anyone may import them, they import no other unit
 RUNTIME = {"runtime"}
 RUNTIME_MAY = {"source", "diagnostics", "resources", "runtime"}
 
 LIGHT = {"lark", "jinja2", "click"}  # pyproject.toml's core dependencies
 EXTRA = {"analysis": {"sympy"}}  # what one unit may import besides
-STANDALONE = {"torch", "typing", "math", "__future__"}  # what a generated module may import
+STANDALONE = {"torch", "typing", "math", "functools", "__future__"}  # what a generated module may import
 
 
 @dataclass(frozen=True)

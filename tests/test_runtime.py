@@ -39,6 +39,8 @@ from l2ogen.runtime import (
 )
 from l2ogen.runtime import checkpoint as files
 
+ROOT = Path(__file__).resolve().parent.parent
+
 SMALL: dict[str, Any] = {"m": 6, "n": 10, "sparsity": 2, "horizon": 6, "truncate": 3, "steps": 7, "batch": 3,
                          "validate_every": 2, "validate_batch": 4, "clip_norm": 1.0, "schedule": "cosine"}
 LISTA: dict[str, Any] = {"m": 6, "n": 10, "layers": 3, "steps": 4, "batch": 8, "validate_every": 2,
@@ -49,7 +51,7 @@ LISTA: dict[str, Any] = {"m": 6, "n": 10, "layers": 3, "steps": 4, "batch": 8, "
 def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the generated l2o_pa.py, l2o_pa_train.py, lista.py and lista_train.py"""
     folder = tmp_path_factory.mktemp("generated")
-    for file in (Path(__file__).parent / "proto").glob("*.py"):
+    for file in (ROOT / "generated").glob("*.py"):    # copied: nothing here may write beside the originals
         shutil.copy(file, folder)
     return folder
 
@@ -276,7 +278,7 @@ def test_divergence_names_the_step_and_keeps_the_best_weights(start: Callable[..
         log(loss if len(calls) < 6 else loss * math.nan)
 
     run.log = poisoned  # type: ignore[method-assign]
-    with pytest.raises(Diverged, match=r"diverged in step 3: the loss is nan\. The weights of step \d"):
+    with pytest.raises(Diverged, match=r"diverged in step 3: the loss is nan, and 5 updates .* The weights of step \d"):
         train(run)
     assert run.best < math.inf
     kept = load_run(run.folder).model.state_dict()
@@ -284,20 +286,48 @@ def test_divergence_names_the_step_and_keeps_the_best_weights(start: Callable[..
                for name, value in run.model.state_dict().items())
 
 
-def test_an_exploding_loss_ends_the_run(start: Callable[..., Run]) -> None:
-    run = start()
-    run._restore(run.settings.new_optimizer(run.model))
-    with pytest.raises(Diverged, match=r"the loss is 1e\+20"):
-        run.log(torch.tensor(1e20))
-
-
-def test_a_gradient_that_is_not_finite_ends_the_run(start: Callable[..., Run]) -> None:
-    run = start()
-    run._restore(run.settings.new_optimizer(run.model))
+def update(run: Run, optimizer: torch.optim.Optimizer, loss: float, gradient: float) -> bool:
+    """One update as the generated loop makes it; whether it changed the weights"""
+    before = [weight.detach().clone() for weight in run.model.parameters()]
+    run.log(torch.tensor(loss))
     for weight in run.model.parameters():
-        weight.grad = torch.full_like(weight, math.inf)
-    with pytest.raises(Diverged, match="the gradient's norm is inf"):
-        run.clip()
+        weight.grad = torch.full_like(weight, gradient)
+    run.clip()
+    optimizer.step()
+    return not all(torch.equal(old, new) for old, new in zip(before, run.model.parameters(), strict=True))
+
+
+@pytest.mark.parametrize(("loss", "gradient", "clip_norm", "made"), [
+    (1.0, 1.0, None, True),
+    (1e20, 1.0, None, False),       # would spoil Adam's moments for a thousand steps
+    (1e20, 1.0, 0.1, True),         # shortened, it teaches
+    (math.nan, math.nan, 0.1, False),
+    (1.0, math.inf, 0.1, False),
+    (1.0, math.nan, None, False),
+])
+def test_an_update_that_would_do_harm_is_dropped(start: Callable[..., Run], loss: float, gradient: float,
+                                                 clip_norm: float | None, made: bool) -> None:
+    run = start()
+    run.settings = replace(run.settings, clip_norm=clip_norm)
+    optimizer = run.settings.new_optimizer(run.model)
+    run._restore(optimizer)
+    assert update(run, optimizer, 1.0, 1.0)     # so that Adam has a momentum to go on with
+    assert update(run, optimizer, loss, gradient) is made
+    assert run.dropped == (not made)
+    if loss == gradient == 1.0:
+        return
+    with pytest.raises(Diverged, match="5 updates in a row"):
+        for _ in range(4):
+            update(run, optimizer, loss, gradient)
+
+
+def test_failures_now_and_then_do_not_end_a_run(start: Callable[..., Run]) -> None:
+    run = start()
+    optimizer = run.settings.new_optimizer(run.model)
+    run._restore(optimizer)
+    for count in range(20):
+        update(run, optimizer, 1.0 if count % 5 == 4 else math.nan, 1.0)
+    assert run.dropped == 0     # the gradient was finite, and is clipped
 
 
 def test_clip_shortens_the_gradient_only_when_asked(start: Callable[..., Run]) -> None:
@@ -404,6 +434,21 @@ def test_curves_of_the_gap(lasso: Any) -> None:
     assert curve.worst[10] >= curve.quantile(0.9)[10] >= curve.median[10]
 
 
+class Cycling(ProximalGradient):
+    """Goes down for ten iterations, then back and forth between two points"""
+
+    def step(self, problem: Any, state: Any) -> Any:
+        if state.k < 10:
+            return super().step(problem, state)
+        return type(state)(k=state.k + 1, x=state.x * (1.1 if state.k % 2 else 1 / 1.1))
+
+
+def test_a_cycle_is_told_from_slow_progress(lasso: Any) -> None:
+    curves = evaluate({"ISTA": ProximalGradient(), "cycle": Cycling()}, lasso, 40).curves
+    assert (curves["ISTA"].diverged, curves["ISTA"].stalled) == (0, 0)
+    assert (curves["cycle"].diverged, curves["cycle"].stalled) == (0, 32)
+
+
 def test_evaluation_in_float32_is_measured_in_float64(lasso: Any) -> None:
     one, two = (evaluate({"ISTA": ProximalGradient()}, lasso, 20, dtype=dtype).curves["ISTA"].values
                 for dtype in (torch.float32, torch.float64))
@@ -428,7 +473,7 @@ def test_a_comparison_as_text_and_json(lasso: Any) -> None:
     assert document["algorithms"]["wild"]["worst"][200] is None     # overflowed, which JSON cannot say
     assert document["algorithms"]["wild"]["diverged"] == 32
     text = comparison.markdown((10, 20))
-    assert "| algorithm |  | k = 10 | k = 20 | diverged |" in text
+    assert "| algorithm |  | k = 10 | k = 20 | diverged | stalled |" in text
     assert "duality gap" in text
     assert comparison.table().row_count == 6
 
@@ -455,8 +500,8 @@ def test_plots_are_written(lasso: Any, tmp_path: Path) -> None:
 # ---- data ----------------------------------------------------------------------------------------
 def write_patches(folder: Path, **arrays: Any) -> None:
     random = np.random.default_rng(0)
-    np.savez(folder / "bsds_patches_lasso.npz",
-             **({"W": random.normal(size=(64, 128)), "Y": random.normal(size=(9, 64)), "rho": 0.5} | arrays))
+    content: dict[str, Any] = {"W": random.normal(size=(64, 128)), "Y": random.normal(size=(9, 64)), "rho": 0.5}
+    np.savez(folder / "bsds_patches_lasso.npz", **(content | arrays))
 
 
 def test_patches_from_a_named_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -464,11 +509,11 @@ def test_patches_from_a_named_folder(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("L2OGEN_DATA", str(tmp_path))
     for patches in (bsds_patches(tmp_path, 5), bsds_patches(None, 5)):
         assert (patches.A.shape, patches.b.shape, patches.lam.item()) == ((64, 128), (5, 64), 0.5)
-        assert patches.source.startswith("5 patches of 8x8 pixels from BSDS500")
+        assert patches.source == "8x8 patches of BSDS500, 128 learnt atoms, lam 0.5"
 
 
 def test_patches_that_are_not_there(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="no bsds_patches_lasso.npz in"):
+    with pytest.raises(FileNotFoundError, match=r"no bsds_patches_lasso\.npz in"):
         bsds_patches(tmp_path)
     write_patches(tmp_path, Y=np.zeros((9, 63)))
     with pytest.raises(ValueError, match="do not fit together"):

@@ -6,6 +6,8 @@ A code never changes its meaning. Every function has a bad example with its full
 
 from __future__ import annotations
 
+from unicodedata import combining
+
 from ..source import Span
 from .model import Diagnostic, one_of
 
@@ -20,7 +22,7 @@ def _did_you_mean(word: str | None) -> str:
 
 
 def stray_character(span: Span, text: str, hint: str) -> Diagnostic:
-    shown = f"`{text}`" if text.isprintable() and text != "�" else f"U+{ord(text):04X}"
+    shown = f"`{text}`" if text.isprintable() and text[0] != "�" and not combining(text[0]) else f"U+{ord(text[0]):04X}"
     return Diagnostic("L2O100", f"{shown} is not part of the language", span, "this character", hint)
 
 
@@ -56,7 +58,7 @@ def norm_without_kind(span: Span) -> Diagnostic:
 
 
 def incomplete(span: Span, before: str, expected: str) -> Diagnostic:
-    return Diagnostic("L2O107", f"the line stops after `{before}`", span, f"expected {expected} after this")
+    return Diagnostic("L2O107", f"{expected} is missing after `{before}`", span, "nothing follows")
 
 
 def unexpected(span: Span, text: str, expected: str, example: str) -> Diagnostic:
@@ -65,11 +67,11 @@ def unexpected(span: Span, text: str, expected: str, example: str) -> Diagnostic
 
 
 def not_a_statement(span: Span, text: str, block: str, example: str, meant: str) -> Diagnostic:
-    where = f"`{block}`" if block else "a file"
+    where = f"no line of `{block}`" if block else "nothing in a file"
     help = _did_you_mean(meant) or (f"a line of `{block}` looks like `{example}`" if example else "")
     if not help:
         help = "a file holds `problem`, `networks`, `parameters`, `state`, `update`, `expect`, `train` blocks"
-    return Diagnostic("L2O109", f"no line of {where} begins with `{text}`", span, "unexpected", help)
+    return Diagnostic("L2O109", f"{where} begins with `{text}`", span, "unexpected", help)
 
 
 def double_star(span: Span) -> Diagnostic:
@@ -84,12 +86,9 @@ def operator_without_argument(span: Span, op: str, fn: str) -> Diagnostic:
 
 def too_deep(span: Span) -> Diagnostic:
     return Diagnostic(
-        "L2O112",
-        "this expression nests too deep",
-        span,
-        "more than 60 levels",
+        "L2O112", "this expression nests too deep", Span(span.start, span.start + 1), "more than 60 levels from here",
         "split it with a let: `v = …`",
-    )
+    )  # fmt: skip
 
 
 def too_large(span: Span, size: int, limit: int) -> Diagnostic:
@@ -117,14 +116,8 @@ def no_header(span: Span) -> Diagnostic:
 
 
 def duplicate_part(span: Span, what: str, first: Span) -> Diagnostic:
-    return Diagnostic(
-        "L2O116",
-        f"a second {what}",
-        span,
-        "again here",
-        "a file holds one; merge the two",
-        ((first, "first one"),),
-    )
+    help = "a file holds one; merge the two"
+    return Diagnostic("L2O116", f"a second {what}", span, "again here", help, ((first, "first one"),))
 
 
 def misplaced_part(span: Span, what: str, kind: str, other: str) -> Diagnostic:
@@ -137,6 +130,17 @@ def missing_part(span: Span, what: str, example: str) -> Diagnostic:
 
 def misplaced_clause(span: Span, clause: str, block: str, help: str) -> Diagnostic:
     return Diagnostic("L2O119", f"{clause} has no place in `{block}`", span, "", help)
+
+
+def metric_needs_braces(span: Span, fn: str) -> Diagnostic:
+    return Diagnostic(
+        "L2O120", "only a name can be the metric of a prox here", span, "an expression",
+        f"write `prox_{{{fn}, 1/L}}(v)`, with braces around the function and the metric",
+    )  # fmt: skip
+
+
+def unfinished_string(span: Span) -> Diagnostic:
+    return Diagnostic("L2O121", "the quotation is not closed", span, "opened here", 'end it with `"` on the same line')
 
 
 # ---- 2xx: names ------------------------------------------------------------------------------------
@@ -207,7 +211,8 @@ def assigned_declared(span: Span, name: str, what: str, declared: Span) -> Diagn
 def state_with_index(span: Span, name: str, state: str) -> Diagnostic:
     return Diagnostic(
         "L2O209", f"`{name}`: states carry no `_k`", span, "unknown name",
-        f"write `{state}` for the old iterate, `{state}+` for the next one; an older one is a state: `{state}_prev+ = {state}`",
+        f"write `{state}` for the old iterate, `{state}+` for the next one; "
+        f"an older one is a state: `{state}_prev+ = {state}`",
     )  # fmt: skip
 
 
@@ -220,10 +225,10 @@ def unknown_option(span: Span, word: str, owner: str, meant: str | None, known: 
     return Diagnostic("L2O211", f"{owner} has no option `{word}`", span, "unknown option", help)
 
 
-def unknown_operator_word(span: Span, word: str, fn: str, meant: str | None) -> Diagnostic:
+def operator_not_available(span: Span, word: str, fn: str) -> Diagnostic:
     return Diagnostic(
-        "L2O212", f"`{word}` is no operator on functions", span, "unknown operator",
-        _did_you_mean(meant) or f"write `grad {fn}(…)`, or `{word}*{fn}(…)` for a product",
+        "L2O212", f"`{word}` is not available yet", span, "",
+        f"write `grad {fn}(…)` of a smooth function, `prox_{fn},P(…)` of a proximable one",
     )  # fmt: skip
 
 
@@ -232,17 +237,54 @@ def unknown_problem(span: Span, word: str, meant: str | None, known: list[str]) 
     return Diagnostic("L2O213", f"no problem is called `{word}`", span, "unknown problem", help)
 
 
-def variable_mismatch(span: Span, name: str, variable: str) -> Diagnostic:
+def variable_mismatch(span: Span, name: str, variable: str, first: Span) -> Diagnostic:
     return Diagnostic(
-        "L2O214", f"the function's variable is `{variable}`, not `{name}`", span, "", f"write `{variable}`"
-    )
+        "L2O214", f"the variable is called `{variable}` elsewhere, `{name}` here", span, "another name",
+        f"write `{variable}`", ((first, f"`{variable}` here"),),
+    )  # fmt: skip
+
+
+def prox_without_metric(span: Span, fn: str) -> Diagnostic:
+    return Diagnostic(
+        "L2O215", f"`prox_{fn}` does not say with which step", span, "which step, or metric?",
+        f"write `prox_{fn},alpha(v)` for the step `alpha`",
+    )  # fmt: skip
+
+
+def unknown_cell(span: Span, word: str, meant: str | None, known: list[str]) -> Diagnostic:
+    help = _did_you_mean(meant) or f"known: {', '.join(known)}"
+    return Diagnostic("L2O216", f"no network is called `{word}`", span, "unknown network", help)
+
+
+def unknown_property(span: Span, word: str, meant: str | None, known: list[str]) -> Diagnostic:
+    help = _did_you_mean(meant) or f"known: {', '.join(known)}"
+    return Diagnostic("L2O217", f"`{word}` is no property of a function", span, "unknown property", help)
+
+
+def reserved_name(span: Span, name: str, what: str) -> Diagnostic:
+    return Diagnostic("L2O218", f"`{name}` is {what}", span, "can't be declared", "choose another name")
+
+
+def called_twice(span: Span, name: str, first: Span) -> Diagnostic:
+    return Diagnostic(
+        "L2O219", f"the network `{name}` is called twice in one iteration", span, "again here",
+        "predict everything in one call, or declare a second network", ((first, "first called here"),),
+    )  # fmt: skip
+
+
+def drawn_too_late(span: Span, name: str, drawn: Span | None) -> Diagnostic:
+    notes = ((drawn, "drawn here"),) if drawn else ()
+    help = f"move this line below the one of `{name}`" if drawn else f"add a line `{name} ~ …` above"
+    return Diagnostic("L2O220", f"`{name}` is used before it is drawn", span, "not yet known", help, notes)
 
 
 # ---- 3xx: types and shapes -------------------------------------------------------------------------
 
 
-def size_mismatch(span: Span, op: str, left: str, right: str, notes: tuple[Note, ...] = ()) -> Diagnostic:
-    return Diagnostic("L2O301", f"`{op}` of {left} and {right}", span, "sizes do not fit", "", notes)
+def size_mismatch(
+    span: Span, op: str, left: str, right: str, notes: tuple[Note, ...] = (), help: str = ""
+) -> Diagnostic:
+    return Diagnostic("L2O301", f"`{op}` can't join {left} and {right}", span, "sizes do not fit", help, notes)
 
 
 def vector_product(span: Span) -> Diagnostic:
@@ -288,7 +330,7 @@ def bad_size(span: Span) -> Diagnostic:
 
 def no_prox(span: Span, fn: str, metric: str) -> Diagnostic:
     return Diagnostic(
-        "L2O309", f"`prox_{fn}` has no closed form in a metric from {metric}", span, "this metric",
+        "L2O309", f"`prox_{fn}` has no closed form in a metric from {metric}", span, "it mixes the coordinates",
         "the metric of a prox is a scalar or lies in `diag(n)`",
     )  # fmt: skip
 
@@ -310,23 +352,32 @@ def power_needs_number(span: Span) -> Diagnostic:
     )
 
 
+def wrong_space(span: Span, name: str, found: str, wanted: str, why: str, help: str = "") -> Diagnostic:
+    return Diagnostic("L2O313", f"`{name}` lies in {found}, not in {wanted}", span, why, help)
+
+
+def unbound_size(span: Span, size: str, help: str) -> Diagnostic:
+    return Diagnostic("L2O314", f"nothing says how large `{size}` is", span, "this size", help)
+
+
+def comparison_as_value(span: Span) -> Diagnostic:
+    return Diagnostic(
+        "L2O315", "a comparison is not a value", span, "a condition", "comparisons stand in facts: `with 0 < P < 2/L`"
+    )
+
+
 # ---- 4xx: facts and ranges -------------------------------------------------------------------------
 
 
 def fact_about_nothing(span: Span, names: list[str]) -> Diagnostic:
     return Diagnostic(
-        "L2O401",
-        "this fact constrains none of the declared names",
-        span,
-        "",
-        f"state it about {one_of(names)}",
+        "L2O401", "this fact constrains none of the declared names", span, "", f"state it about {one_of(names)}"
     )
 
 
 def empty_range(span: Span, name: str, low: str, high: str) -> Diagnostic:
-    return Diagnostic(
-        "L2O402", f"no value of `{name}` lies between {low} and {high}", span, "empty range", "swap the ends"
-    )
+    help = "swap the ends" if low != high else "write `<=`, or take two different ends"
+    return Diagnostic("L2O402", f"no value of `{name}` lies between {low} and {high}", span, "empty range", help)
 
 
 def init_outside(span: Span, name: str, fact: Span) -> Diagnostic:
@@ -337,17 +388,12 @@ def init_outside(span: Span, name: str, fact: Span) -> Diagnostic:
 
 
 def unsupported_fact(span: Span, help: str) -> Diagnostic:
-    return Diagnostic("L2O404", "this fact can't be enforced", span, "", help)
+    return Diagnostic("L2O404", "this fact can't be enforced", span, "no range", help)
 
 
 def fixed_fact(span: Span, name: str) -> Diagnostic:
-    return Diagnostic(
-        "L2O405",
-        f"`{name}` is computed from a formula, nothing enforces a fact about it",
-        span,
-        "",
-        "remove the fact",
-    )
+    message = f"`{name}` is computed from a formula, nothing enforces a fact about it"
+    return Diagnostic("L2O405", message, span, "", "remove the fact")
 
 
 def init_needs_shared(span: Span, name: str, data: str, declared: Span) -> Diagnostic:
@@ -358,7 +404,26 @@ def init_needs_shared(span: Span, name: str, data: str, declared: Span) -> Diagn
 
 
 def kind_needs(span: Span, kind: str, needs: str, example: str) -> Diagnostic:
-    return Diagnostic("L2O407", f"a `{kind}` parameter needs {needs}", span, "", f"write `{example}`")
+    return Diagnostic("L2O407", f"a {kind} parameter needs {needs}", span, "", f"write `{example}`")
+
+
+def init_in_moving_range(span: Span, name: str, end: str, fact: Span) -> Diagnostic:
+    return Diagnostic(
+        "L2O408", f"the range of `{name}` depends on `{end}`, so one initial value can't suit every instance", span,
+        "starts here", "leave `init` out: the parameter then starts in the middle of its range", ((fact, "the range"),),
+    )  # fmt: skip
+
+
+def second_bound(span: Span, name: str, side: str, first: Span) -> Diagnostic:
+    return Diagnostic(
+        "L2O409", f"a second {side} bound of `{name}`", span, "again here", "keep one", ((first, "first one"),)
+    )
+
+
+def not_per_iteration(span: Span, name: str, what: str) -> Diagnostic:
+    return Diagnostic(
+        "L2O410", f"{what}, but `{name}` is one value for all iterations", span, "", f"call it `{name}_k`"
+    )
 
 
 # ---- 5xx: convergence structure and problems -------------------------------------------------------
@@ -369,11 +434,47 @@ def not_derivable(span: Span, fn: str, why: str, help: str) -> Diagnostic:
 
 
 def rule_misses_part(span: Span, part: str, problem: str, help: str) -> Diagnostic:
-    return Diagnostic("L2O502", f"the rule does not touch {part} of `{problem}`", span, "", help)
+    return Diagnostic("L2O502", f"the rule does not touch {part} of {problem}", span, "", help)
 
 
 def cannot_infer(span: Span, name: str, help: str) -> Diagnostic:
     return Diagnostic("L2O503", f"nothing in the rule says what `{name}` is", span, "", help)
+
+
+def unnamed_part(span: Span, help: str) -> Diagnostic:
+    return Diagnostic("L2O504", "every part of an objective has a name", span, "no function's value", help)
+
+
+def not_minimized(span: Span, fn: str, goal: Span | None) -> Diagnostic:
+    notes = ((goal, "the objective"),) if goal else ()
+    return Diagnostic(
+        "L2O505", f"`{fn}` is no part of the objective", span, "declared here",
+        f"add `{fn}(x)` to `minimize`, or remove the declaration", notes,
+    )  # fmt: skip
+
+
+def role_missing(span: Span, fn: str) -> Diagnostic:
+    return Diagnostic(
+        "L2O506", f"`{fn}` is neither smooth nor proximable, so a rule can't use it", span, "",
+        f"add `smooth(L)` (for `grad {fn}`) or `proximable` (for `prox_{fn},P`)",
+    )  # fmt: skip
+
+
+def role_taken(span: Span, fn: str, role: str, first: Span) -> Diagnostic:
+    return Diagnostic(
+        "L2O507", f"`{fn}` is a second {role} function", span, "again here", "merge the two", ((first, "first one"),)
+    )
+
+
+def nothing_iterated(span: Span) -> Diagnostic:
+    return Diagnostic("L2O508", "the rule has no next iterate", span, "", "mark it with a plus: `x+ = …`")
+
+
+def nothing_reported(span: Span, variable: str) -> Diagnostic:
+    return Diagnostic(
+        "L2O509", f"the rule has no iterate called `{variable}`", span, "",
+        f"what the algorithm reports is called `{variable}`: rename a state",
+    )  # fmt: skip
 
 
 # ---- 6xx: training and data ------------------------------------------------------------------------
@@ -384,8 +485,8 @@ def unknown_setting(span: Span, word: str, meant: str | None, known: list[str]) 
     return Diagnostic("L2O601", f"`train` has no setting `{word}`", span, "unknown setting", help)
 
 
-def bad_setting(span: Span, word: str, wanted: str) -> Diagnostic:
-    return Diagnostic("L2O602", f"`{word}` takes {wanted}", span, "", "")
+def bad_setting(span: Span, word: str, wanted: str, meant: str | None = None) -> Diagnostic:
+    return Diagnostic("L2O602", f"`{word}` takes {wanted}", span, "", _did_you_mean(meant))
 
 
 def unknown_law(span: Span, word: str, meant: str | None, known: list[str]) -> Diagnostic:
@@ -394,28 +495,22 @@ def unknown_law(span: Span, word: str, meant: str | None, known: list[str]) -> D
 
 
 def unknown_claim(span: Span, word: str, meant: str | None, known: list[str], what: str) -> Diagnostic:
-    return Diagnostic(
-        "L2O604",
-        f"`{word}` is no {what}",
-        span,
-        "",
-        _did_you_mean(meant) or f"{what}s are {', '.join(known)}",
-    )
+    help = _did_you_mean(meant) or f"{what}s are {', '.join(known)}"
+    return Diagnostic("L2O604", f"`{word}` is no {what}", span, "", help)
 
 
 def data_not_sampled(span: Span, name: str) -> Diagnostic:
-    return Diagnostic(
-        "L2O605",
-        f"`{name}` is never drawn",
-        span,
-        "declared here",
-        f"add a line `{name} ~ …` or `{name} = …` to `sample`",
-    )
+    help = f"add a line `{name} ~ …` or `{name} = …` to `sample`"
+    return Diagnostic("L2O605", f"`{name}` is never drawn", span, "declared here", help)
 
 
-def missing_data(span: Span, name: str, problem: str, why: str) -> Diagnostic:
-    return Diagnostic("L2O606", f"problem `{problem}` can't serve as `{name}`: {why}", span, "", "")
+def problem_misfit(span: Span, problem: str, why: str, notes: tuple[Note, ...] = ()) -> Diagnostic:
+    return Diagnostic("L2O606", f"problem `{problem}` does not fit: {why}", span, "", "", notes)
 
 
 def duplicate_setting(span: Span, word: str, first: Span) -> Diagnostic:
     return Diagnostic("L2O607", f"`{word}` is set twice", span, "again here", "keep one", ((first, "first set here"),))
+
+
+def settings_clash(span: Span, message: str, other: Span, help: str) -> Diagnostic:
+    return Diagnostic("L2O608", message, span, "", help, ((other, "set here"),))

@@ -262,8 +262,8 @@ class _Resolver:
         if d.kind in ("learned", "predicted", "fixed"):
             self.parameters[name.id] = ir.Parameter(
                 name.id,
-                d.kind,
-                kind,  # type: ignore[arg-type]
+                d.kind,  # type: ignore[arg-type]
+                kind,
                 name.span,
                 value,
                 init,

@@ -42,10 +42,10 @@ def bsds_patches(folder: Path | str | None = None, count: int | None = None, *,
     else:
         A, b, lam, source = *_from_file(Path(named) / FILE), "BSDS500"
     b = b[:count]
-    kind = "atoms learnt from the patches" if source == "BSDS500" else "cosine atoms"
-    source = f"{len(b)} patches of 8x8 pixels from {source}, {A.shape[1]} {kind}, lam {lam:g}"
-    A, b, lam = (torch.tensor(value, dtype=dtype) for value in (A, b, lam))
-    return Patches(A, b, lam, source)
+    kind = "learnt" if source == "BSDS500" else "cosine"
+    source = f"8x8 patches of {source}, {A.shape[1]} {kind} atoms, lam {lam:g}"
+    atoms, patches, weight = (torch.tensor(value, dtype=dtype) for value in (A, b, lam))
+    return Patches(atoms, patches, weight, source)
 
 
 def _from_file(path: Path) -> tuple[np.ndarray, np.ndarray, float]:

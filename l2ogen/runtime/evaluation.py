@@ -119,7 +119,22 @@ class Curve:
     @property
     def diverged(self) -> int:
         """Instances that end not finite or above where they began"""
-        return int((~self.values[-1].isfinite() | (self.values[-1] > self.values[0])).sum())
+        return int(self._diverged().sum())
+
+    @property
+    def stalled(self) -> int:
+        """Further instances that make no progress, a cycle for example, above 1e-6.
+
+        Their largest value in the last quarter of the iterations is at least 95 % of that in the quarter before.
+        """
+        quarter = (len(self.values) - 1) // 4
+        if quarter == 0:
+            return 0
+        last, before = self.values[-quarter:].amax(0), self.values[-2 * quarter:-quarter].amax(0)
+        return int((~self._diverged() & (last > 1e-6) & (last >= 0.95 * before)).sum())
+
+    def _diverged(self) -> Tensor:
+        return ~self.values[-1].isfinite() | (self.values[-1] > self.values[0])
 
 
 @dataclass
@@ -152,15 +167,20 @@ class Comparison:
         return f"{value:.1e}"
 
     def rows(self, at: tuple[int, ...] = AT) -> list[list[str]]:
-        """Heading and rows: mean / median / worst at the iterations `at`, diverged instances, time"""
+        """Heading and rows: mean / median / worst at the iterations `at`, instances that fail, time"""
         at = tuple(k for k in at if k <= self.iterations) or (self.iterations,)
-        heading = ["algorithm", "", *(f"k = {k}" for k in at), "diverged", "ms/iteration"]
+        heading = ["algorithm", "", *(f"k = {k}" for k in at), "diverged", "stalled", "ms/iteration"]
+        if self.metric == "nmse":       # the layers of a network need not improve one by one
+            heading.remove("stalled")
         rows = [heading]
         for name, curve in self.curves.items():
             for label, line in (("mean", curve.mean), ("median", curve.median), ("worst", curve.worst)):
                 first = label == "mean"
-                once = [name, str(curve.diverged), f"{1e3 * curve.seconds:.2f}"] if first else ["", "", ""]
-                rows.append([once[0], label, *(self.shown(line[k].item()) for k in at), *once[1:]])
+                ends = [str(curve.diverged), str(curve.stalled), f"{1e3 * curve.seconds:.2f}"]
+                if self.metric == "nmse":
+                    del ends[1]
+                rows.append([name if first else "", label, *(self.shown(line[k].item()) for k in at),
+                             *(ends if first else [""] * len(ends))])
         return rows
 
     def table(self, at: tuple[int, ...] = AT) -> Table:
@@ -185,7 +205,7 @@ class Comparison:
         at = tuple(range(self.iterations + 1)) if at is None else at
         algorithms = {
             name: {"mean": _numbers(curve.mean, at), "median": _numbers(curve.median, at),
-                   "worst": _numbers(curve.worst, at), "diverged": curve.diverged,
+                   "worst": _numbers(curve.worst, at), "diverged": curve.diverged, "stalled": curve.stalled,
                    "seconds_per_iteration": curve.seconds}
             for name, curve in self.curves.items()}
         document = {"problem": self.title, "metric": self.metric, "instances": self.instances,

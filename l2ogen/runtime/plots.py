@@ -1,6 +1,7 @@
 """Convergence plots. matplotlib is imported here and in no other file, inside the function that draws."""
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -49,7 +50,8 @@ def plot_comparisons(comparisons: Sequence[Comparison], file: Path | str, *, flo
             panel.set_ylabel(r"relative gap $(F(x_k) - F^*)\,/\,F^*$")
             panel.set_xlabel("iteration $k$")
         panel.set_xlim(0, comparison.iterations)
-        panel.set_title(f"{comparison.title} ({comparison.instances} instances)", fontsize=10)
+        title = f"{comparison.title} ({comparison.instances} instances)"
+        panel.set_title(textwrap.fill(title, 48), fontsize=10)
         panel.grid(True, which="major", color="0.88", linewidth=0.6)
         panel.spines[["top", "right"]].set_visible(False)
     panels[0].legend(frameon=False, fontsize=9, title="mean; band: 10 to 90 %", title_fontsize=8)

@@ -17,7 +17,8 @@ class Display:
             console=self.console, transient=True, disable=quiet or not self.console.is_terminal,
         )
         self.task = self.bar.add_task(title, total=total, speed="", figures="")
-        self.title, self.total = title, total
+        self.total = total
+        self.validation: float | None = None    # the last one
 
     def __enter__(self) -> Display:
         self.bar.start()
@@ -27,9 +28,10 @@ class Display:
         self.bar.stop()
 
     def update(self, step: int, loss: float | None, validation: float | None, best: float | None) -> None:
+        self.validation = self.validation if validation is None else validation
         speed = self.bar.tasks[self.task].speed
         figures = "  ".join(f"{name} {value:.5g}" for name, value in
-                            (("loss", loss), ("validation", validation), ("best", best)) if value is not None)
+                            (("loss", loss), ("validation", self.validation), ("best", best)) if value is not None)
         rate = f"{speed:.3g} steps/s" if speed else ""
         self.bar.update(self.task, completed=step, figures=figures, speed=rate)
 

@@ -35,7 +35,8 @@ from l2ogen.runtime.settings import Settings
 
 SETTINGS, METRICS, SPEC = "settings.json", "metrics.jsonl", "spec.l2o"
 CHECKPOINT, WEIGHTS = "checkpoint.safetensors", "weights.safetensors"
-EXPLODED = 1e8      # a loss this many times the first validation is not coming back
+EXPLODED = 1e6      # a loss this many times the first validation comes from an instance that diverges
+FAILURES = 5        # updates in a row that fail before training ends
 
 
 class RunError(Exception):
@@ -66,7 +67,9 @@ class Run:
         self.best_weights = self._weights()
         self.seconds = 0.0                  # of training, earlier sessions included
         self._validation: Any = None
+        self.dropped = 0                    # updates that were not made: see `clip`
         self._losses: list[float] = []
+        self._failure, self._failures, self._failing_since = "", 0, 0
         self._stop = False
 
     # ---- starting and resuming -------------------------------------------------------------------
@@ -128,21 +131,40 @@ class Run:
             if due:
                 self._save(optimizer)
             self.display.update(self.step, loss, value, self.best)
+        if self.dropped:
+            self.display.say(f"{self.dropped} updates were dropped: loss or gradient out of range")
         self.model.load_state_dict(self.best_weights)
 
     def log(self, loss: Tensor) -> None:
-        """Note the loss of one update. Raises Diverged when it is not finite or has exploded."""
+        """Note the loss of one update, before it is made."""
         value = loss.item()
         self._losses.append(value)
-        if not math.isfinite(value) or value > EXPLODED * max(abs(self.first or 0.0), 1e-30):
-            self._give_up(f"the loss is {value:.3g}")
+        scale = abs(self.first) if self.first and math.isfinite(self.first) else 1.0
+        exploded = not value <= EXPLODED * scale    # NaN too
+        self._failure = f"the loss is {value:.3g}" if exploded else ""
 
     def clip(self) -> None:
-        """Shorten the gradient to `clip_norm`, if there is one. Raises Diverged when it is not finite."""
+        """Shorten the gradient to `clip_norm`, if there is one; drop it where it would do harm.
+
+        An instance that diverges now and then is a matter of chance, and its shortened gradient teaches the
+        network to avoid it. So an update is dropped (the gradients become None) only when the gradient is not
+        finite, or the loss has exploded and there is no `clip_norm`. Raises Diverged after FAILURES such losses
+        or gradients in a row.
+        """
         limit = self.settings.clip_norm
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), math.inf if limit is None else limit)
-        if not math.isfinite(norm.item()):
-            self._give_up(f"the gradient's norm is {norm.item():.3g}")
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), math.inf if limit is None else limit).item()
+        if not math.isfinite(norm):
+            self._failure = self._failure or f"the gradient's norm is {norm:.3g}"
+        if not self._failure:
+            self._failures = 0
+            return
+        if not math.isfinite(norm) or limit is None:
+            self.dropped += 1
+            self.model.zero_grad(set_to_none=True)
+        self._failing_since = self._failing_since if self._failures else self.step + 1
+        self._failures += 1
+        if self._failures == FAILURES:
+            self._give_up()
 
     # ---- between the steps -----------------------------------------------------------------------
     def _validate(self, loss: float | None) -> float:
@@ -167,16 +189,17 @@ class Run:
         return {name: value.detach().clone() for name, value in self.model.state_dict().items()}
 
     def _write_metrics(self, loss: float | None, rate: float, validation: float | None) -> None:
-        line = {"step": self.step, "loss": loss, "rate": rate, "seconds": round(self.seconds, 3)}
+        line = {"step": self.step, "loss": _finite(loss), "rate": rate, "seconds": round(self.seconds, 3)}
         if validation is not None:
-            line["validation"] = validation
+            line["validation"] = _finite(validation)
         with open(self.folder / METRICS, "a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
-    def _give_up(self, reason: str) -> None:
+    def _give_up(self) -> None:
         self.model.load_state_dict(self.best_weights)
         self._save_weights()
-        raise Diverged(f"training diverged in step {self.step + 1}: {reason}. "
+        raise Diverged(f"training diverged in step {self._failing_since}: {self._failure}, and {FAILURES} updates "
+                       "in a row failed like this. "
                        f"The weights of step {self.best_step} (validation {self.best:.5g}) are kept in "
                        f"{self.folder / WEIGHTS}. A lower rate or a clip_norm helps most often.")
 
@@ -192,6 +215,7 @@ class Run:
             random=checkpoint.random_state(self.generator))
         checkpoint.save(self.folder / CHECKPOINT, tensors, {
             "step": self.step, "best": self.best, "best_step": self.best_step, "first": self.first,
+            "dropped": self.dropped, "failures": [self._failures, self._failing_since],
             "seconds": self.seconds, "metrics_bytes": metrics.stat().st_size, "optimizer": groups,
         })
         self._save_weights()
@@ -217,7 +241,8 @@ class Run:
         checkpoint.restore_optimizer(optimizer, checkpoint.part("optimizer", tensors), meta["optimizer"])
         checkpoint.restore_random_state(self.generator, checkpoint.part("random", tensors))
         self.step, self.best, self.best_step = meta["step"], meta["best"], meta["best_step"]
-        self.first, self.seconds = meta["first"], meta["seconds"]
+        self.first, self.seconds, self.dropped = meta["first"], meta["seconds"], meta["dropped"]
+        self._failures, self._failing_since = meta["failures"]
         with open(metrics, "ab") as file:
             file.truncate(meta["metrics_bytes"])    # lines after the checkpoint will be written again
         self._save_weights()
@@ -240,6 +265,11 @@ class Run:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _finite(value: float | None) -> float | None:
+    """JSON has no infinity: null instead"""
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _copy_into(shared: dict[str, Tensor], saved: dict[str, Tensor]) -> None:

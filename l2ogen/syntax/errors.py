@@ -5,7 +5,8 @@ from __future__ import annotations
 from lark import Token
 
 from ..diagnostics import Diagnostic, catalog, nearest
-from .build import span_of
+from ..source import Span
+from .build import ascii_name, span_of
 
 OPERAND_STARTS = {"NAME", "NEXT", "NUMBER", "LPAR", "PROX", "PROX_BRACE", "NABLA", "BARS"}
 OPERAND_ENDS = {"NAME", "NUMBER", "RPAR", "TRANSPOSE", "DAGGER", "SUPERSCRIPT", "NORM"}
@@ -30,9 +31,12 @@ STRAY = {
     "|": "write `abs(x)` for an absolute value, `||x||_2` for a norm",
     "@": "write `A*x` for a product",
     "_": "a name begins with a letter",
-    "“": 'write a straight quotation mark `"`',
-    "”": 'write a straight quotation mark `"`',
-    '"': "a string ends on the line it began",
+    "”": 'write straight quotation marks `"`',
+    "’": "write `'` for the transpose",
+    "[": "write `( )`; square brackets are not used",
+    "]": "write `( )`; square brackets are not used",
+    "×": "write `A*x` for a product",
+    "³": "write `x^3`",
     "⁺": "the `⁺` of the next iterate touches its name: `x⁺`",
     "∑": "write `sum(v)`",
     "√": "write `sqrt(v)`",
@@ -46,49 +50,99 @@ def is_juxtaposition(tokens: list[Token], i: int) -> bool:
     return i > 0 and tokens[i].type in OPERAND_STARTS and tokens[i - 1].type in OPERAND_ENDS
 
 
+def words(token: Token) -> list[str]:
+    """The names in a token, in ASCII."""
+    if token.type == "PROX":
+        return [ascii_name(part.strip()) for part in token.removeprefix("prox_").split(",")]
+    if token.type not in ("NAME", "NEXT"):
+        return []
+    name = ascii_name(token.rstrip("+⁺"))
+    return [name, name.removeprefix("prox_")] if name.startswith("prox_") else [name]
+
+
 def unexpected(tokens: list[Token], start: int, at: int, choices: set[str], blocks: list[str]) -> Diagnostic:
     """The diagnostic for the token at index `at` of a statement that began at `start`."""
+    known = _stray(tokens, at) or _norm(tokens, start, at) or _side_by_side(tokens, start, at, choices)
+    if known is not None:
+        return known
     token = tokens[at]
     before = tokens[at - 1] if at > start else None
-    span = span_of(token)
-    text = str(token)
-    if token.type == "STRAY":
-        return catalog.stray_character(span, text, STRAY.get(text, ""))
-    norms = [t.type for t in tokens[start : at + 1] if t.type in ("BARS", "NORM")]
+    span, text = span_of(token), str(token)
+    expected = _expected(choices, tokens[start:at])
+    block = blocks[-1] if blocks else ""
+    if before is not None and before.type == token.type == "STAR":
+        return catalog.double_star(span_of(before).to(span))
+    if before is not None and token.type == "COMMA" and before.startswith("prox_"):
+        return catalog.metric_needs_braces(_until_parenthesis(tokens, at), before.removeprefix("prox_"))
+    if token.type in ("SEP", "RBRACE", "WITH", "TAIL", "WHERE") and before is not None:
+        return catalog.incomplete(span_of(before), str(before), expected)
+    first = at == start + 1 and token.type in ("NAME", "NUMBER", "NEXT") and block in ("update", "networks", "sample")
+    if at == start or first:
+        meant = nearest(str(tokens[start]), [c.lower() for c in choices if c.isupper()]) if at == start else None
+        return catalog.not_a_statement(
+            span_of(tokens[start]), str(tokens[start]), block, STATEMENTS.get(block, ""), meant or ""
+        )
+    return catalog.unexpected(span, text, expected, STATEMENTS.get(block, ""))
+
+
+def _stray(tokens: list[Token], at: int) -> Diagnostic | None:
+    """Characters that are in no word of the language, neighbours together."""
+    if tokens[at].type != "STRAY":
+        return None
+    end = at + 1
+    while end < len(tokens) and tokens[end].type == "STRAY" and tokens[end].start_pos == tokens[end - 1].end_pos:
+        end += 1
+    text = "".join(tokens[at:end])
+    hint = STRAY.get(text[0], "names are written in Latin or Greek letters" if text[0].isalpha() else "")
+    return catalog.stray_character(span_of(tokens[at]).to(span_of(tokens[end - 1])), text, hint)
+
+
+def _norm(tokens: list[Token], start: int, at: int) -> Diagnostic | None:
+    """`||x||` without its kind."""
+    token = tokens[at]
+    norms = [k.type for k in tokens[start : at + 1] if k.type in ("BARS", "NORM")]
     if "BARS" in norms and norms.count("BARS") > norms.count("NORM") + (token.type != "BARS"):
-        opened = [t for t in tokens[start : at + 1] if t.type == "BARS"]
+        opened = [k for k in tokens[start : at + 1] if k.type == "BARS"]
         return catalog.norm_without_kind(span_of(opened[0]).to(span_of(opened[-1])))
-    if before is not None and before.type == "NEXT" and token.type in OPERAND_STARTS:
-        name = str(before).rstrip("+⁺")
-        return catalog.next_before_operand(span_of(before).to(span), str(before), name, text)
-    if choices == {"LPAR"} and at - 2 >= start and tokens[at - 2].type == tokens[at - 1].type == "NAME":
+    return None
+
+
+def _side_by_side(tokens: list[Token], start: int, at: int, choices: set[str]) -> Diagnostic | None:
+    """Two operands without an operator between them: `A x`, `x+ y`, `gard f(y)`, `grad f`."""
+    token = tokens[at]
+    if at - 2 >= start and choices == {"LPAR"} and tokens[at - 2].type == tokens[at - 1].type == "NAME":
         word, name = str(tokens[at - 2]), str(tokens[at - 1])
         both = span_of(tokens[at - 2]).to(span_of(tokens[at - 1]))
         if nearest(word, APPLIED) or word in APPLIED:
             return catalog.operator_without_argument(both, word, name)
         return catalog.juxtaposition(both, word, name)
-    if before is not None and before.type == token.type == "STAR":
-        return catalog.double_star(span_of(before).to(span))
-    if before is not None and is_juxtaposition(tokens, at) and tokens[start].type != "RBRACE":
-        word = str(before)
-        meant = nearest(word, APPLIED) if before.type == "NAME" and word not in APPLIED else None
-        following = tokens[at + 1].type if at + 1 < len(tokens) else ""
-        if meant is not None and token.type == "NAME":
-            return catalog.unknown_name(span_of(before), word, meant)
-        if word in APPLIED:
-            return catalog.operator_without_argument(span_of(before).to(span), word, text)
-        if "STAR" in choices:
-            left = word if before.type != "RPAR" else "(…)"
-            right = text if following != "LPAR" or token.type != "NAME" else f"{text}(…)"
-            return catalog.juxtaposition(span_of(before).to(span), left, "(…)" if token.type == "LPAR" else right)
-    block = blocks[-1] if blocks else ""
-    if token.type in ("SEP", "RBRACE"):
-        where = span_of(before) if before is not None else span
-        return catalog.incomplete(where, str(before or text), _expected(choices))
-    if at == start:
-        meant = nearest(text, [c.lower() for c in choices if c.isupper()])
-        return catalog.not_a_statement(span, text, block, STATEMENTS.get(block, ""), meant or "")
-    return catalog.unexpected(span, text, _expected(choices), STATEMENTS.get(block, ""))
+    if at == start or not (is_juxtaposition(tokens, at) or tokens[at - 1].type == "NEXT"):
+        return None
+    before = tokens[at - 1]
+    both, word = span_of(before).to(span_of(token)), str(before)
+    if before.type == "NEXT":
+        if token.type not in OPERAND_STARTS or "STAR" not in choices:
+            return None
+        return catalog.next_before_operand(both, word, word.rstrip("+⁺"), str(token))
+    meant = nearest(word, APPLIED) if before.type == "NAME" and word not in APPLIED else None
+    if meant is not None and token.type == "NAME":
+        return catalog.unknown_name(span_of(before), word, meant)
+    if word in APPLIED:
+        return catalog.operator_without_argument(both, word, str(token))
+    if "STAR" not in choices:
+        return None
+    called = token.type == "NAME" and at + 1 < len(tokens) and tokens[at + 1].type == "LPAR"
+    right = "(…)" if token.type == "LPAR" else f"{token}(…)" if called else str(token)
+    return catalog.juxtaposition(both, word if before.type != "RPAR" else "(…)", right)
+
+
+def _until_parenthesis(tokens: list[Token], at: int) -> Span:
+    """From the token after `at` to the parenthesis that opens the argument."""
+    end = at + 1
+    while end + 1 < len(tokens) and tokens[end + 1].type not in ("SEP", "LPAR", "RBRACE"):
+        end += 1
+    last = tokens[min(end, len(tokens) - 1)]
+    return span_of(tokens[min(at + 1, len(tokens) - 1)]).to(span_of(last))
 
 
 NAMES = {
@@ -98,14 +152,25 @@ NAMES = {
 }  # fmt: skip
 
 
-def _expected(choices: set[str]) -> str:
+def _expected(choices: set[str], statement: list[Token]) -> str:
     """`a name or `(`` from terminal names; operands and operators are summed up."""
     if "NAME" in choices and "LPAR" in choices and "NUMBER" in choices:
         return "a value"
+    closers = _closers(statement)
     words = [NAMES[c] for c in NAMES if c in choices and c not in ("SEP", "$END", "RBRACE")]
     words += [f"`{c.lower()}`" for c in sorted(choices) if c in ("WHERE", "WITH", "TAIL", "INIT", "PER", "FROM", "OF")]
     if "STAR" in choices:
-        words = [w for w in words if w in ("`)`", "`,`", "`>`", "`||_2`")]
-        words = ["an operator", *words]
+        words = ["an operator", *(NAMES[c] for c in closers if c in choices)]
     words = words[:4] or ["the end of the line"]
     return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " or " + words[-1]
+
+
+def _closers(statement: list[Token]) -> list[str]:
+    """What can close the innermost open bracket of an unfinished statement."""
+    open_: list[str] = []
+    for token in statement:
+        if token.type in ("LPAR", "BARS"):
+            open_.append(token.type)
+        elif token.type in ("RPAR", "NORM") and open_:
+            open_.pop()
+    return {"LPAR": ["RPAR", "COMMA"], "BARS": ["NORM"]}[open_[-1]] if open_ else []

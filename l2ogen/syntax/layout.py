@@ -1,7 +1,8 @@
 """Raw tokens -> tokens with statement separators, and brackets that always balance.
 
 Newlines, `;` and comments become SEP. A bracket that is never closed is reported and closed where the statement
-ends, one that closes nothing is reported and dropped, so the parser only ever sees balanced text.
+ends, one that closes nothing is reported and dropped, a block without its `{` gets one, and quotation marks are
+mended, so the parser only ever sees balanced text.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterable
 from lark import Token
 
 from ..diagnostics import Diagnostic, catalog
+from ..source import Span
 from .build import span_of
 
 OPENERS = {"LPAR": "RPAR", "LBRACKET": "RBRACKET", "LBRACE": "RBRACE", "PROX_BRACE": "RBRACE"}
@@ -22,6 +24,8 @@ CONTINUES = {
 """A line that begins with one of these continues the line above."""
 BLOCKS = {"NETWORKS", "PARAMETERS", "STATE", "VARIABLE", "UPDATE", "EXPECT", "TRAIN", "SAMPLE"}
 """Keywords whose block never stands inside another."""
+STARTS_LINE = {"NEWLINE", "NAME", "NEXT", "LEARNED", "PREDICTED", "PRECOMPUTED", "FIXED", "SHARED"}
+"""What follows the keyword of a block where its `{` was forgotten."""
 
 
 class Layout:
@@ -32,13 +36,14 @@ class Layout:
         self.comments: list[Token] = []
         self.diagnostics: list[Diagnostic] = []
         self.open: list[Token] = []
-        self.never_closed: set[int] = set()
-        """ids of the parentheses that were closed by force"""
+        self.reported: set[int] = set()
+        """ids of tokens about which something was said: what else is wrong in their statement follows from it"""
 
     def run(self, raw: Iterable[Token]) -> Layout:
         tokens = list(raw)
         pending: Token | None = None
-        for i, token in enumerate(tokens):
+        for i, raw_token in enumerate(tokens):
+            token = self.mend(raw_token)
             if token.type == "COMMENT":
                 self.comments.append(token)
             elif token.type in ("NEWLINE", "SEMICOLON"):
@@ -54,12 +59,38 @@ class Layout:
                 if token.type in ("WITH", "TAIL") and after is not None and after.type in ("NAME", "NUMBER", "REPEAT"):
                     self.close_parentheses(token)
                 self.separate(pending, token, after)
+                begins = pending is not None or not self.tokens
                 pending = None
                 self.put(token)
+                if begins and not self.open and token.type in BLOCKS and i + 1 < len(tokens):
+                    self.open_block(token, tokens[i + 1])
         end = tokens[-1].end_pos if tokens else 0
         while self.open:
             self.close_open(end or 0)
         return self
+
+    def mend(self, token: Token) -> Token:
+        """A quotation that is not closed, or in curly marks, as the string that was meant."""
+        if token.type not in ("UNFINISHED", "CURLY"):
+            return token
+        start = span_of(token).start
+        first = Span(start, start + 1)
+        if token.type == "UNFINISHED":
+            self.diagnostics.append(catalog.unfinished_string(first))
+        else:
+            self.diagnostics.append(catalog.stray_character(first, token[0], 'write straight quotation marks `"`'))
+        string = Token.new_borrow_pos("STRING", '"' + token.strip('“”„"') + '"', token)
+        self.reported.add(id(string))
+        return string
+
+    def open_block(self, keyword: Token, following: Token) -> None:
+        """`update` at the start of a line, without its `{`."""
+        if following.type in STARTS_LINE:
+            self.diagnostics.append(catalog.incomplete(span_of(keyword), str(keyword), "`{`"))
+            end = span_of(keyword).end
+            brace = Token("LBRACE", "{", start_pos=end, end_pos=end)
+            self.reported.add(id(brace))
+            self.put(brace)
 
     def in_parentheses(self) -> bool:
         return bool(self.open) and self.open[-1].type != "LBRACE"
@@ -113,7 +144,8 @@ class Layout:
     def close_open(self, offset: int) -> None:
         opener = self.open.pop()
         closer = OPENERS[opener.type]
+        if id(opener) not in self.reported:
+            self.diagnostics.append(catalog.never_closed(span_of(opener), str(opener), CLOSERS[closer]))
         if opener.type != "LBRACE":
-            self.never_closed.add(id(opener))
-        self.diagnostics.append(catalog.never_closed(span_of(opener), str(opener), CLOSERS[closer]))
+            self.reported.add(id(opener))
         self.tokens.append(Token(closer, CLOSERS[closer], start_pos=offset, end_pos=offset))

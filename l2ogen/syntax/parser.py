@@ -3,6 +3,7 @@ stands in the tree as Broken."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -20,8 +21,9 @@ from . import tree as t
 from .build import Builder, TooDeep, span_of
 from .layout import Layout
 
-MAX_CHARACTERS = 200_000
-"""Larger files are refused: a rule that long was not written by a person, and would take seconds to parse."""
+MAX_CHARACTERS = 20_000
+"""Larger files are refused: a rule that long was not written by a person, and would take seconds to parse. The
+largest published algorithms take 2,000 characters."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Parsed:
 class _KeepTrivia(PostLex):
     """Tells lark that these terminals, in no rule, are wanted: Layout turns them into SEP."""
 
-    always_accept = ("NEWLINE", "SEMICOLON", "COMMENT", "STRAY", "LBRACKET", "RBRACKET")
+    always_accept = ("NEWLINE", "SEMICOLON", "COMMENT", "STRAY", "UNFINISHED", "CURLY", "LBRACKET", "RBRACKET")
 
     def process(self, stream: Iterator[Token]) -> Iterator[Token]:
         return stream
@@ -44,10 +46,12 @@ class _KeepTrivia(PostLex):
 @cache
 def grammar() -> Lark:
     """The compiled grammar, built once per process."""
-    return Lark(
+    made = Lark(
         grammar_text(), parser="lalr", lexer="basic", start=["file", "rule"], maybe_placeholders=False,
         transformer=Builder(), postlex=_KeepTrivia(),
     )  # fmt: skip
+    made.lexer = made._build_lexer()  # else lark compiles the regular expressions anew for every text
+    return made
 
 
 @cache
@@ -75,17 +79,17 @@ class _Parser:
 
     def __init__(self, layout: Layout, start: str) -> None:
         self.tokens = layout.tokens
-        self.never_closed = layout.never_closed
+        self.reported = layout.reported
         self.diagnostics: list[Diagnostic] = []
         self.machine = grammar().parse_interactive(start=start)
         self.blocks: list[str] = ["update"] if start == "rule" else []
+        self.counts = Counter(str(token) for token in self.tokens if token.type == "NAME")
 
     def run(self) -> t.File:
         i = 0
         while i < len(self.tokens):
             i = self.statement(i)
-        last = self.tokens[-1]
-        tree: t.File = self.machine.feed_eof(last)
+        tree: t.File = self.machine.feed_eof(self.tokens[-1])
         return tree
 
     # -- the machine's state
@@ -119,10 +123,7 @@ class _Parser:
             except TooDeep as deep:
                 mistake = catalog.too_deep(deep.span)
             if mistake is not None:
-                if not any(id(k) in self.never_closed for k in self.tokens[start:i]):  # else it was said already
-                    self.diagnostics.append(mistake)
-                self.restore(saved)
-                return self.skip(start, i)
+                return self.give_up(mistake, saved, start, i)
             i += 1
             if token.type == "LBRACE":
                 self.blocks.append(str(self.tokens[start]))
@@ -132,14 +133,30 @@ class _Parser:
                 return i
             if token.type == "SEP":
                 return i
-        return i
+        return self.ended(saved, start)
+
+    def ended(self, saved: tuple[list[Any], list[Any]], start: int) -> int:
+        """The text ends in this statement: check that it is whole."""
+        if "$END" not in self.machine.accepts():
+            end = span_of(self.tokens[-1]).end
+            stop = Token("SEP", "", start_pos=end, end_pos=end)
+            mistake = errors.unexpected([*self.tokens, stop], start, len(self.tokens), self.choices(), self.blocks)
+            return self.give_up(mistake, saved, start, len(self.tokens) - 1)
+        return len(self.tokens)
+
+    def give_up(self, mistake: Diagnostic, saved: tuple[list[Any], list[Any]], start: int, at: int) -> int:
+        """Report the mistake, unless it follows from one that was reported, and replace the statement."""
+        if not any(id(token) in self.reported for token in self.tokens[start : at + 1]):
+            self.diagnostics.append(mistake)
+        self.restore(saved)
+        return self.skip(start)
 
     def in_prox(self, start: int, i: int) -> bool:
         """Whether the brace at i closes a `prox_{`."""
         kinds = [token.type for token in self.tokens[start:i]]
         return kinds.count("PROX_BRACE") > kinds.count("RBRACE")
 
-    def skip(self, start: int, at: int) -> int:
+    def skip(self, start: int) -> int:
         """Replace the statement by BROKEN; return the index of the token that ends it."""
         depth, end = 0, start
         while end < len(self.tokens):
@@ -148,31 +165,54 @@ class _Parser:
                 break
             depth += (kind in ("LBRACE", "PROX_BRACE")) - (kind == "RBRACE")
             end += 1
-        words = [str(k).rstrip("+⁺") for k in self.tokens[start:end] if k.type == "NAME" or k.type == "NEXT"]
+        words = [word for token in self.tokens[start:end] for word in errors.words(token)]
         first, last = self.tokens[start], self.tokens[max(start, end - 1)]
         span = span_of(first).to(span_of(last))
-        if end == start:  # an empty statement: the end itself was not expected; drop it
+        broken = Token("BROKEN", " ".join(words), start_pos=span.start, end_pos=span.end)
+        if end == start or not self.accepts(broken):  # an empty statement: the end itself was not expected; drop it
             return start + 1
-        self.machine.feed_token(Token("BROKEN", " ".join(words), start_pos=span.start, end_pos=span.end))
+        self.machine.feed_token(broken)
         return end
+
+    def accepts(self, token: Token) -> bool:
+        """Whether the machine would take the token."""
+        return token.type in self.machine.accepts()
 
     def contextual(self, i: int, start: int) -> Token:
         """The token at i as the grammar should see it: keyword or name, misspelled keywords mended and reported."""
         token, choices = self.tokens[i], self.choices()
-        if token.type in keywords() and token.type not in ("IN",):
-            after = self.tokens[i + 1].type if i + 1 < len(self.tokens) else ""
-            is_name = after in ("IN", "COMMA", "EQUALS", "COLON", "TILDE") or (
-                token.type in ("MEAN", "SUM") and after == "LPAR"
-            )
-            if "NAME" in choices and (is_name or token.type not in choices):
+        if token.type in keywords() and token.type != "IN":
+            if "NAME" in choices and self.is_name(i, choices):
                 return Token.new_borrow_pos("NAME", str(token), token)
-        elif token.type == "NAME" and ("NAME" not in choices or self.begins_like_keyword(i, start)):
-            possible = {k.lower(): k for k in choices & keywords()}
-            meant = nearest(str(token), possible, 0.75 if "NAME" in choices else 0.6)
-            if meant is not None and not errors.is_juxtaposition(self.tokens, i):
-                self.diagnostics.append(catalog.misspelled_keyword(span_of(token), str(token), meant))
-                return Token.new_borrow_pos(possible[meant], meant, token)
+        elif token.type == "NAME":
+            meant = self.keyword_meant(i, start, choices)
+            if meant is not None:
+                self.diagnostics.append(catalog.misspelled_keyword(span_of(token), str(token), meant.lower()))
+                return Token.new_borrow_pos(meant, meant.lower(), token)
         return token
+
+    def is_name(self, i: int, choices: set[str]) -> bool:
+        """Whether a word that can be a keyword is a name here."""
+        token = self.tokens[i]
+        after = self.tokens[i + 1].type if i + 1 < len(self.tokens) else ""
+        if token.type in ("WITH", "TAIL", "WHERE") and after in ("NAME", "NEXT", "NUMBER", "REPEAT"):
+            return False  # a clause begins where a value was expected
+        if after in ("IN", "COMMA", "EQUALS", "COLON", "TILDE"):
+            return True
+        return token.type not in choices or (token.type in ("MEAN", "SUM") and after == "LPAR")
+
+    def keyword_meant(self, i: int, start: int, choices: set[str]) -> str | None:
+        """The terminal of the keyword that a name seems to misspell."""
+        token = self.tokens[i]
+        possible = {k.lower(): k for k in choices & keywords()}
+        if "NAME" in choices:
+            if not self.begins_like_keyword(i, start):
+                return None
+        elif errors.is_juxtaposition(self.tokens, i) and "STAR" in choices and self.counts[str(token)] > 1:
+            return None  # `A x`: an operator is missing
+        sure = "NAME" in choices or "STAR" in choices
+        meant = nearest(str(token), possible, 0.75 if sure else 0.6)
+        return possible[meant] if meant is not None else None
 
     def begins_like_keyword(self, i: int, start: int) -> bool:
         """`updte {`, `leanred W in …`: a first word followed by what no name is followed by."""
