@@ -38,6 +38,7 @@ def run(folder: Path, console: Console, *, rule: str = RULE, data: Path | None =
     `data` holds bsds_patches_lasso.npz; without it patches are cut from scikit-learn's photographs. Raises
     api.SpecError for a wrong rule, runtime.RunError for a folder in use or a diverged training.
     """
+    import torch
     from rich.syntax import Syntax
 
     from .runtime import plot_comparisons
@@ -52,6 +53,7 @@ def run(folder: Path, console: Console, *, rule: str = RULE, data: Path | None =
     code = spec.files()[f"{spec.stem}.py"]
     console.print(Syntax(_step(code), "python", background_color="default"))
     console.rule("4. training", align="left")
+    torch.set_num_threads(1)  # matrices this small are slower on two threads, far slower on a busy machine
     made = spec.train(folder / "run", **settings)
     write_text(folder / "rule.l2o", spec.text)
     console.print(f"best validation {made.best:.5g} after step {made.best_step}, {made.seconds:.0f} s")
@@ -86,16 +88,16 @@ def _compare(made: Any, data: Path | None) -> list[Comparison]:
 
     from .runtime import bsds_patches, evaluate
 
+    single = torch.float32  # as trained; the gaps are computed in float64 all the same
     classical = {name: api.load(name.lower()).compile()() for name in ("ISTA", "FISTA")}
-    algorithms = {f"{made.settings.algorithm} (learned)": made.model, **classical}
+    algorithms = {f"{made.settings.algorithm}, learned": made.model, **classical}
     generator = torch.Generator().manual_seed(UNSEEN)
     problem = made.training.sample(made.settings, 1024, generator, made.shared)
     sizes = " x ".join(str(int(made.settings.sizes[n])) for n in ("m", "n"))
-    random = evaluate(algorithms, problem, max(AT), title=f"random LASSO, {sizes}")
-    patches = bsds_patches(data, 200, dtype=torch.float32)
-    real = evaluate(
-        algorithms, type(problem)(patches.A, patches.b, patches.lam), max(AT), title="LASSO of image patches"
-    )
+    random = evaluate(algorithms, problem, max(AT), title=f"random LASSO, {sizes}", dtype=single)
+    patches = bsds_patches(data, 200, dtype=single)
+    images = type(problem)(patches.A, patches.b, patches.lam)
+    real = evaluate(algorithms, images, max(AT), title="LASSO of image patches", dtype=single)
     real.notes.append(patches.source)
     return [random, real]
 
@@ -108,7 +110,7 @@ def _verdict(comparison: Comparison) -> str:
     text = f"mean gap below FISTA's at k = {', '.join(map(str, below)) or 'none'}"
     if above:
         text += f"; not below at k = {', '.join(map(str, above))}"
-    return f"{text}; {learned.diverged} of {comparison.instances} instances diverged"
+    return f"{text}; of {comparison.instances} instances {learned.diverged} diverged, {learned.stalled} stalled"
 
 
 def _step(code: str) -> str:

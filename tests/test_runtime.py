@@ -473,7 +473,7 @@ def test_a_comparison_as_text_and_json(lasso: Any) -> None:
     assert document["algorithms"]["wild"]["worst"][200] is None     # overflowed, which JSON cannot say
     assert document["algorithms"]["wild"]["diverged"] == 32
     text = comparison.markdown((10, 20))
-    assert "| algorithm |  | k = 10 | k = 20 | diverged | stalled |" in text
+    assert "| algorithm |  | k=10 | k=20 | div. | stall | ms |" in text
     assert "duality gap" in text
     assert comparison.table().row_count == 6
 

@@ -168,12 +168,12 @@ def unused_name(span: Span, word: str, what: str) -> Diagnostic:
     )  # fmt: skip
 
 
-def next_too_early(span: Span, name: str, assigned: Span | None) -> Diagnostic:
+def next_too_early(span: Span, name: str, assigned: Span | None, in_update: bool = True) -> Diagnostic:
     notes = ((assigned, f"`{name}+` is computed here"),) if assigned else ()
-    return Diagnostic(
-        "L2O204", f"`{name}+` is used before it is computed", span, "not yet known",
-        f"move this line below the one of `{name}+`, or use the old iterate `{name}`", notes,
-    )  # fmt: skip
+    help = f"use the old iterate `{name}`"
+    if in_update:
+        help = f"move this line below the one of `{name}+`, or {help}"
+    return Diagnostic("L2O204", f"`{name}+` is used before it is computed", span, "not yet known", help, notes)
 
 
 def next_of_no_state(span: Span, name: str, what: str, declared: Span | None) -> Diagnostic:
@@ -225,11 +225,8 @@ def unknown_option(span: Span, word: str, owner: str, meant: str | None, known: 
     return Diagnostic("L2O211", f"{owner} has no option `{word}`", span, "unknown option", help)
 
 
-def operator_not_available(span: Span, word: str, fn: str) -> Diagnostic:
-    return Diagnostic(
-        "L2O212", f"`{word}` is not available yet", span, "",
-        f"write `grad {fn}(…)` of a smooth function, `prox_{fn},P(…)` of a proximable one",
-    )  # fmt: skip
+def not_available(span: Span, what: str, help: str) -> Diagnostic:
+    return Diagnostic("L2O212", f"{what} is not available yet", span, "", help)
 
 
 def unknown_problem(span: Span, word: str, meant: str | None, known: list[str]) -> Diagnostic:
@@ -272,10 +269,25 @@ def called_twice(span: Span, name: str, first: Span) -> Diagnostic:
     )  # fmt: skip
 
 
-def drawn_too_late(span: Span, name: str, drawn: Span | None) -> Diagnostic:
-    notes = ((drawn, "drawn here"),) if drawn else ()
-    help = f"move this line below the one of `{name}`" if drawn else f"add a line `{name} ~ …` above"
-    return Diagnostic("L2O220", f"`{name}` is used before it is drawn", span, "not yet known", help, notes)
+def drawn_too_late(span: Span, name: str, drawn: Span) -> Diagnostic:
+    return Diagnostic(
+        "L2O220", f"`{name}` is used before it is drawn", span, "not yet known",
+        f"move this line below the one of `{name}`", ((drawn, "drawn here"),),
+    )  # fmt: skip
+
+
+def start_not_known(span: Span, state: str, what: str) -> Diagnostic:
+    return Diagnostic(
+        "L2O221", f"{what} is not known when state `{state}` starts", span, "",
+        "a state starts from numbers, data and the Lipschitz constant",
+    )  # fmt: skip
+
+
+def declared_below(span: Span, name: str, declared: Span) -> Diagnostic:
+    return Diagnostic(
+        "L2O222", f"`{name}` is declared further below", span, "not yet known", "move its declaration above this one",
+        ((declared, "declared here"),),
+    )  # fmt: skip
 
 
 # ---- 3xx: types and shapes -------------------------------------------------------------------------
@@ -404,7 +416,7 @@ def init_needs_shared(span: Span, name: str, data: str, declared: Span) -> Diagn
 
 
 def kind_needs(span: Span, kind: str, needs: str, example: str) -> Diagnostic:
-    return Diagnostic("L2O407", f"a {kind} parameter needs {needs}", span, "", f"write `{example}`")
+    return Diagnostic("L2O407", f"{f'a {kind} parameter' if kind else 'a parameter'} needs {needs}", span, "", f"write `{example}`")
 
 
 def init_in_moving_range(span: Span, name: str, end: str, fact: Span) -> Diagnostic:

@@ -66,7 +66,8 @@ def _one(d: Diagnostic, source: Source, paint: Paint) -> str:
         text, cut = _window(shown(source.lines[number - 1]), start)
         if number != previous or cut != previous_cut:
             rows.append(paint(f"{number:>{width}} |", "frame") + " " + text.expandtabs(4).rstrip())
-        rows.append(bar + " " + _underline(text, start - cut, span, label, "^" if style == d.severity else "-", style, paint))
+        mark = "^" if style == d.severity else "-"
+        rows.append(bar + " " + _underline(text, start - cut, span, label, mark, style, paint))
         previous, previous_cut = number, cut
     if d.help:
         rows.append(paint(" " * width + " = help: ", "help") + d.help)

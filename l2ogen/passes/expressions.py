@@ -11,13 +11,18 @@ from ..core.ir import Node
 from ..core.operators import CALLS, INFIX, Misfit, Operator
 from ..core.sizes import Size
 from ..core.symbols import Scope, Symbol
-from ..core.types import CONDITION, IDENTITY, SCALAR, Type, matrix, vector
+from ..core.types import IDENTITY, SCALAR, Type, matrix, vector
 from ..diagnostics import Diagnostic, catalog, nearest
 from ..source import Span
 from ..syntax import tree as t
+from ..syntax.printer import show
 
 APPLIED = ("grad", "subgrad", "stochgrad")
-
+NOTATION = {
+    "inner": "<u, v>", "transpose": "A'", "spectral": "||M||_2", "norm_1": "||v||_1", "norm_2": "||v||_2",
+    "norm_inf": "||v||_inf", "norm_0": "||v||_0",
+}  # fmt: skip
+"""Operators as the user writes them."""
 
 NOWHERE = Span(0, 0)
 
@@ -44,6 +49,10 @@ class Expressions:
         """Next states and lets computed so far in this step."""
         self.later: dict[str, Span] = {}
         """Where the next states that are still to come are computed."""
+        self.in_update = True
+        """Whether the text stands in a line of `update`, not in a declaration."""
+        self.said: set[tuple[str, str]] = set()
+        """What was reported about the present statement: the same mistake twice in a line is said once."""
 
     def lower(self, e: t.Expr) -> Node | None:
         method: Callable[[t.Expr], Node | None] = getattr(self, "_" + type(e).__name__)
@@ -61,7 +70,9 @@ class Expressions:
         return fitted
 
     def say(self, mistake: Diagnostic) -> None:
-        self.report.append(mistake)
+        if (mistake.code, mistake.message) not in self.said:
+            self.said.add((mistake.code, mistake.message))
+            self.report.append(mistake)
 
     # -- leaves
     def _Number(self, e: t.Number) -> Node:
@@ -80,6 +91,9 @@ class Expressions:
             help = f"write `{e.id}(x)`" if found.role == "function" else f"write `{e.id}(…)` to call it"
             self.say(catalog.not_a_value(e.span, e.id, found.what, help))
             return None
+        if found.role == "size":
+            self.say(catalog.not_a_value(e.span, e.id, "a size", "sizes stand in spaces; formulas can't use them yet"))
+            return None
         if found.type is None:  # its declaration was wrong, which was said there
             return None
         return symbol(found.role, e.id, found.type, e.span)
@@ -94,16 +108,21 @@ class Expressions:
         elif e.id in CALLS or e.id == "prox":
             self.say(catalog.not_a_value(e.span, e.id, "an operator", f"write `{e.id}(…)`"))
         elif e.next and e.id in self.later:
-            self.say(catalog.next_too_early(e.span, e.id, self.later[e.id]))
+            self.say(catalog.next_too_early(e.span, e.id, self.later[e.id], self.in_update))
         else:
-            self.say(catalog.unknown_name(e.span, e.id, self.scope.suggest(e.id)))
+            meant = self.scope.suggest(e.id)
+            self.say(catalog.unknown_name(e.span, e.id, meant))
+            if meant is None:  # a forgotten declaration is one mistake, however often the name is used
+                self.scope.broken.add(e.id)
 
     def next_state(self, e: t.Name, found: Symbol) -> Node | None:
+        if found.role != "state" and e.id in self.scope.broken:
+            return None
         if found.role != "state":
             self.say(catalog.next_of_no_state(e.span, e.id, found.what, found.span))
         elif e.id not in self.assigned:
             if e.id not in self.scope.broken:
-                self.say(catalog.next_too_early(e.span, e.id, self.later.get(e.id)))
+                self.say(catalog.next_too_early(e.span, e.id, self.later.get(e.id), self.in_update))
         elif found.type is not None:
             return symbol("next", e.id, found.type, e.span)
         return None
@@ -120,7 +139,7 @@ class Expressions:
             return Node("negate", (arg,), arg.type, span=e.span)
         if e.op == "'":
             return self.operator(INFIX["transpose"], (arg,), (e.arg.span,), e.span)
-        self.say(catalog.unknown_name(e.span, e.op, None, "the pseudo-inverse is not available for generated code"))
+        self.say(catalog.not_available(e.span, f"`{e.op}`", "the pseudo-inverse can't be generated yet"))
         return None
 
     def _Binary(self, e: t.Binary) -> Node | None:
@@ -155,7 +174,7 @@ class Expressions:
                     return Node(op, (both[0], both[1]), target, span=e.span)
         elif kinds <= {"scalar", "vector"} and (len(kinds) == 2 or left.type == right.type):
             return Node(op, (left, right), left.type if left.type.kind == "vector" else right.type, span=e.span)
-        elif "scalar" in kinds and kinds & {"matrix", "sym"}:
+        elif "scalar" in kinds and kinds & {"matrix", "sym", "identity"}:
             self.say(catalog.matrix_plus_scalar(e.span, e.op))
             return None
         elif kinds == {"scalar", "diag"}:
@@ -175,7 +194,7 @@ class Expressions:
         if a.kind == b.kind == "vector":
             self.say(catalog.vector_product(e.span))
             return None
-        if a.kind == "vector" or CONDITION in (a, b):
+        if a.kind == "vector":
             self.say(catalog.bad_operand(left.span, "the left side of `*`", a.describe(), "a scalar or a matrix"))
             return None
         if a.kind == "identity" and left.op == "identity":
@@ -186,7 +205,9 @@ class Expressions:
             scalar = left.args[0] if a.kind == "identity" else right.args[0]
             return self.times(e, scalar, right if a.kind == "identity" else left)
         if a.columns != b.rows:
-            self.say(catalog.size_mismatch(e.span, "*", a.describe(), b.describe(), self.origin(left, right)))
+            help = f"the transpose fits: `{show(e.left)}'`" if a.kind == "matrix" and a.rows == b.rows else ""
+            notes = self.origin(left, right)
+            self.say(catalog.size_mismatch(e.span, "*", a.describe(), b.describe(), notes, help))
             return None
         if b.kind == "vector":
             name = "times" if a.kind == "diag" else "apply"
@@ -223,12 +244,8 @@ class Expressions:
                 notes.append((found.span, f"`{found.name}` lies in {found.type}"))
         return tuple(dict.fromkeys(notes))
 
-    def _Compare(self, e: t.Compare) -> Node | None:
-        operands = [self.lower(x) for x in (e.first, *(x for _, x in e.rest))]
-        for operand in operands:
-            if operand is not None and operand.type.kind not in ("scalar", "vector", "diag"):
-                self.say(catalog.bad_operand(operand.span, "a comparison", operand.type.describe(), "scalars"))
-        return None if None in operands else Node("compare", tuple(filter(None, operands)), CONDITION, span=e.span)
+    def _Compare(self, e: t.Compare) -> None:
+        self.say(catalog.comparison_as_value(e.span))
 
     # -- norms, products, calls
     def _Norm(self, e: t.Norm) -> Node | None:
@@ -254,7 +271,8 @@ class Expressions:
             return Node(op.name, args, op.typing([a.type for a in args]), span=span)
         except Misfit as misfit:
             found = args[misfit.index].type.describe()
-            self.say(catalog.bad_operand(spans[misfit.index], f"`{op.name}`", found, misfit.wanted, misfit.help))
+            shown = NOTATION.get(op.name, op.name)
+            self.say(catalog.bad_operand(spans[misfit.index], f"`{shown}`", found, misfit.wanted, misfit.help))
             return None
 
     def _Call(self, e: t.Call) -> Node | None:
@@ -274,10 +292,7 @@ class Expressions:
             if name in self.scope.broken:
                 return None
             if name.startswith("prox_"):
-                fn = name.removeprefix("prox_")
-                self.say(
-                    catalog.unknown_name(e.fn.span, name, None, f"a prox names its metric: write `prox_{fn},P(…)`")
-                )
+                self.say(catalog.prox_without_metric(e.fn.span, name.removeprefix("prox_")))
             else:
                 self.say(catalog.unknown_name(e.fn.span, name, self.scope.suggest(name, *CALLS, "prox")))
             return None
@@ -329,10 +344,9 @@ class Expressions:
 
     def _Apply(self, e: t.Apply) -> Node | None:
         if e.op.id not in APPLIED:
-            known = e.op.id in self.scope.table
-            if known or e.op.id in self.scope.broken:
-                self.say(catalog.unknown_operator_word(e.op.span, e.op.id, e.fn.id, None))
-            else:
+            if e.op.id in self.scope.table:
+                self.say(catalog.juxtaposition(e.op.span.to(e.fn.span), e.op.id, f"{e.fn.id}(…)"))
+            elif e.op.id not in self.scope.broken:
                 meant = nearest(e.op.id, APPLIED) or self.scope.suggest(e.op.id)
                 self.say(catalog.unknown_name(e.op.span, e.op.id, meant))
             return None
@@ -341,7 +355,10 @@ class Expressions:
             return None
         point = self.point(e.arg, fn)
         if e.op.id != "grad":
-            self.say(catalog.unknown_operator_word(e.op.span, e.op.id, e.fn.id, "grad"))
+            help = f"write `grad {fn.name}(…)` of a smooth function, `prox_{fn.name},P(…)` of a proximable one"
+            self.say(catalog.not_available(e.op.span, f"`{e.op.id}`", help))
+            return None
+        if fn.payload.role != "f" and fn.name in self.scope.broken:
             return None
         if fn.payload.role != "f":
             has = "declared " + ", ".join(fn.payload.properties)
@@ -354,6 +371,8 @@ class Expressions:
         metric, point = self.lower(e.metric), None if fn is None else self.point(e.arg, fn)
         if fn is None:
             self.lower(e.arg)
+            return None
+        if fn.payload.role != "r" and fn.name in self.scope.broken:
             return None
         if fn.payload.role != "r":
             has = "declared " + ", ".join(fn.payload.properties)

@@ -58,14 +58,9 @@ def infer(parsed: Parsed, report: list[Diagnostic]) -> str | None:
             help = f"a state has its own line: `{name.id}+ = …`"
         report.append(catalog.cannot_infer(name.span, name.text, help))
     if not rule.states and lines:
-        report.append(
-            catalog.cannot_infer(
-                lines[0].targets[0].span, lines[0].targets[0].id, "the next iterate carries a plus: `x+ = …`"
-            )
-        )
+        report[:] = [catalog.nothing_iterated(lines[0].targets[0].span)]
     elif "x" not in rule.states and not report:
-        first = next(iter(rule.states.values()))
-        report.append(catalog.cannot_infer(first.span, first.text, "the reported iterate of a bare rule is called `x`"))
+        report.append(catalog.nothing_reported(next(iter(rule.states.values())).span, "x"))
     return None if report else _write(rule, lines)
 
 
@@ -145,10 +140,11 @@ def _write(rule: _Rule, lines: list[t.Assignment]) -> str:
         out += ["train {", "  on lasso(m = 20, n = 40, sparsity = 5)"]
         if names:
             out += [
-                "  horizon 100; truncate 20",
+                "  horizon 80; truncate 20",
                 "  loss mean over k of F(x)",
-                "  optimizer adam(rate = 1e-2); rate cosine",
+                "  optimizer adam(rate = 1e-2); rate cosine; clip_norm 0.3",
+                "  steps 100; batch 16",
+                "  validate(every = 50, batch = 192)",
             ]
-            out += ["  steps 1000; batch 64"]
         out += ["}"]
     return "\n".join(out) + "\n"

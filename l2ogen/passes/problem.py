@@ -8,12 +8,13 @@ from ..core import ir
 from ..core.symbols import Scope, Symbol
 from ..core.types import SCALAR, Type, matrix, vector
 from ..diagnostics import Diagnostic, catalog, nearest
-from ..source import Source
+from ..source import Source, Span
 from ..syntax import tree as t
 from ..syntax.printer import show
 from . import declarations as decl
 from . import derive
 from .expressions import Expressions, fit, is_number, size_of, symbol
+from .goal import check_properties, summands
 
 LAWS = {"gaussian": 2, "sparse_gaussian": 2, "bernoulli_gaussian": 2}
 """Distributions and their number of arguments."""
@@ -36,6 +37,10 @@ class _Resolver:
         self.variable, self.variable_type = "", vector(decl.Size.of("n"))
         self.target: Literal["minimize", "recover"] = "minimize"
         self.values: dict[str, tuple[ir.Node, t.FunctionDefinition]] = {}
+        self.places: dict[str, Span] = {}
+        """Name -> the first line of `sample` that draws it."""
+        self.drawn: dict[str, Span] = {}
+        """What was drawn so far."""
 
     def run(self) -> ir.Problem | None:
         header = self.parts["header"]
@@ -57,9 +62,15 @@ class _Resolver:
         smooth, prox, text = self.objective(header)
         sample = self.parts.get("sample")
         options, draws = self.sample(sample, data) if isinstance(sample, t.Block) else ((), ())
-        for name, sym in self.scope.table.items():
-            if sym.role == "data" and not sym.uses and sym.span and name not in self.scope.broken:
-                self.report.append(catalog.unused_name(sym.span, name, "datum"))
+        self.check_sizes(data)
+        if not any(d.severity == "error" for d in self.report):
+            for name, sym in self.scope.table.items():
+                if sym.role == "data" and not sym.uses and sym.span:
+                    self.report.append(catalog.unused_name(sym.span, name, "data"))
+            for name in self.values:
+                if not self.scope.table[name].uses:
+                    place = self.scope.table[name].span or header.span
+                    self.report.append(catalog.unused_name(place, name, "function"))
         doc = self.parts.get("documentation string")
         return ir.Problem(
             header.name.id, doc.text if isinstance(doc, t.Doc) else "", self.source, self.target, self.variable,
@@ -86,7 +97,9 @@ class _Resolver:
     def define(self, f: t.FunctionDefinition) -> None:
         if f.variable.id != self.variable:
             if self.variable:
-                self.report.append(catalog.variable_mismatch(f.variable.span, f.variable.id, self.variable))
+                first = self.scope.table[self.variable].span or f.variable.span
+                self.report.append(catalog.variable_mismatch(f.variable.span, f.variable.id, self.variable, first))
+            self.scope.broken.add(f.name.id)
             return
         value = self.expressions.lower_as(f.body, SCALAR, f.name.id, f.name.span)
         made = ir.Function(f.name.id, "f", (), None, f.name.span)
@@ -108,18 +121,26 @@ class _Resolver:
         goal = goals[0]
         if isinstance(goal, t.Recover):
             self.target = "recover"
-            for e in (goal.variable, goal.measured, goal.model):
-                self.expressions.lower(e)
+            check_properties(goal, self.report)
+            self.expressions.lower(goal.variable)
+            measured, model = self.expressions.lower(goal.measured), self.expressions.lower(goal.model)
+            if measured is not None and model is not None and fit(model, measured.type) is None:
+                self.report.append(
+                    catalog.wrong_value_type(
+                        goal.model.span, goal.measured.id, str(measured.type), model.type.describe(), measured.span
+                    )
+                )
             return None, None, show(goal)
         smooth, prox = None, None
+        before = len(self.report)
         self.expressions.lower(goal.objective)
         x = symbol("variable", self.variable, self.variable_type)
         for term in summands(goal.objective):
             named = term.fn.id if isinstance(term, t.Call) and term.fn.id in self.values else None
             if named is None:
-                if not isinstance(term, t.Call) or term.fn.id not in self.scope.broken:
+                if len(self.report) == before and (not isinstance(term, t.Call) or term.fn.id not in self.scope.broken):
                     help = "name each part: `f(x) = …`, `r(x) = …`, then `minimize f(x) + r(x)`"
-                    self.report.append(catalog.not_derivable(term.span, show(term), "rule", help))
+                    self.report.append(catalog.unnamed_part(term.span, help))
                 continue
             value, definition = self.values[named]
             found = derive.smooth(value, x)
@@ -154,32 +175,44 @@ class _Resolver:
                 decl.declare(self.scope, self.report, Symbol(a.name.id, "option", SCALAR, a.name.span))
             else:
                 known.role, known.uses = "option", 1
+        for name, sym in self.scope.table.items():
+            if sym.role == "size":
+                what, example = f"a default for the size `{name}`", f"sample ({name} = 100)"
+                self.report.append(catalog.missing_part(block.keyword_span, what, example))
+                sym.role = "option"
         self.scope.table["inf"] = Symbol("inf", "option", SCALAR)
-        draws = [d for s in block.body if (d := self.draw(s, data)) is not None]
+        self.places = {s.name.id: s.name.span for s in reversed(block.body) if isinstance(s, t.Draw | t.Compute)}
+        draws = []
+        for s in block.body:
+            self.expressions.said.clear()
+            made = self.draw(s)
+            if made is not None:
+                draws.append(made)
+                self.drawn.setdefault(made.name, made.span)
         drawn = {d.name for d in draws} | self.scope.broken
         for datum in data:
             if datum.name not in drawn:
                 self.report.append(catalog.data_not_sampled(datum.span, datum.name))
-        for name, sym in self.scope.table.items():
-            if sym.role == "size" and name not in options:
-                self.report.append(
-                    catalog.missing_part(
-                        block.keyword_span, f"a default for the size `{name}`", f"sample ({name} = 100)"
-                    )
-                )
         return tuple(options.items()), tuple(draws)
 
-    def draw(self, s: t.Node, data: tuple[ir.Datum, ...]) -> ir.Draw | None:
-        if isinstance(s, t.Draw):
-            made = self.law(s)
-        elif isinstance(s, t.Compute):
-            made = self.compute(s)
-        else:
+    def draw(self, s: t.Node) -> ir.Draw | None:
+        if not isinstance(s, t.Draw | t.Compute):
             return None
-        if made is None or not isinstance(s, t.Draw | t.Compute):
+        made = None
+        if not self.too_early(s):
+            made = self.law(s) if isinstance(s, t.Draw) else self.compute(s)
+        if made is None:  # what is wrong was said; nothing more about the name
+            self.scope.broken.add(s.name.id)
             return None
         known = self.scope.table.get(made.name)
-        if known is None:
+        if made.name in self.drawn:
+            self.report.append(catalog.assigned_twice(s.name.span, made.name, self.drawn[made.name]))
+        elif made.name == f"{self.variable}_true" and made.type != self.variable_type:
+            why = f"it stands for `{self.variable}`"
+            found, wanted = str(made.type), str(self.variable_type)
+            self.report.append(catalog.wrong_space(s.name.span, made.name, found, wanted, why))
+            self.scope.add(Symbol(made.name, "truth", None, s.name.span, uses=1))
+        elif known is None:
             self.scope.add(Symbol(made.name, "truth", made.type, s.name.span, uses=1))
         elif known.role not in ("data", "truth"):
             self.report.append(catalog.assigned_declared(s.name.span, made.name, known.what, known.span or s.name.span))
@@ -188,6 +221,25 @@ class _Resolver:
                 catalog.wrong_value_type(s.span, made.name, str(known.type), made.type.describe(), known.span)
             )
         return made
+
+    def too_early(self, s: t.Draw | t.Compute) -> bool:
+        """Whether a line uses what is drawn further below, or never."""
+        data = {name for name, sym in self.scope.table.items() if sym.role in ("data", "variable")}
+        for n in t.walk(s.law if isinstance(s, t.Draw) else s.value):
+            if isinstance(n, t.Name) and n.id in data | set(self.places) and n.id not in self.drawn:
+                if n.id in self.places and n.id not in self.scope.broken:
+                    self.report.append(catalog.drawn_too_late(n.span, n.id, self.places[n.id]))
+                return True
+        return False
+
+    def check_sizes(self, data: tuple[ir.Datum, ...]) -> None:
+        """The variable's size is read off the data."""
+        plain = {str(size) for d in data for size in d.type.sizes}
+        block = self.parts.get("variable")
+        sizes = sorted(self.variable_type.rows.names - plain)
+        if isinstance(block, t.Block) and self.variable and sizes and not decl.broken_names(self.file):
+            help = f"sizes are read off the data: {', '.join(sorted(plain)) or 'none here'}"
+            self.report.append(catalog.unbound_size(block.body[0].span, sizes[0], help))
 
     def law(self, s: t.Draw) -> ir.Draw | None:
         if not isinstance(s.law, t.Call) or s.law.fn.id not in LAWS:
@@ -250,12 +302,3 @@ class _Resolver:
             if node is None or (node.op == "symbol" and node.name == "inf") or is_number(node, float("inf"))
             else node
         )
-
-
-def summands(e: t.Expr) -> list[t.Expr]:
-    """a + b + c -> [a, b, c]"""
-    if isinstance(e, t.Paren):
-        return summands(e.arg)
-    if isinstance(e, t.Binary) and e.op == "+":
-        return summands(e.left) + summands(e.right)
-    return [e]

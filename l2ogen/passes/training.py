@@ -9,8 +9,8 @@ from typing import Any, Literal
 from ..core import ir
 from ..core.sizes import Size
 from ..core.symbols import Scope, Symbol
-from ..core.types import SCALAR, vector
-from ..diagnostics import Diagnostic, catalog, nearest
+from ..core.types import SCALAR, Type, vector
+from ..diagnostics import Diagnostic, catalog, nearest, one_of
 from ..source import Span
 from ..syntax import tree as t
 from ..syntax.printer import show
@@ -32,6 +32,9 @@ class Binding:
     data: tuple[ir.Datum, ...]
     roles: dict[str, str]
     """Role (`f`, `r`) -> the algorithm's name for that function."""
+    space: Type | None = None
+    """Of the reported state."""
+    learned: tuple[ir.Parameter, ...] = ()
 
 
 def training(
@@ -67,7 +70,20 @@ def training(
                 bind(item.value.span, problem, binding, report)
         else:
             settings |= _setting(item, report)
+    _clashes(settings, seen, report)
     return ir.Training(problem, sizes, loss, reduction, tuple(settings.items()), loss_text, term_text)
+
+
+def _clashes(settings: dict[str, Any], seen: dict[str, Span], report: list[Diagnostic]) -> None:
+    """Settings that contradict each other."""
+    if "layers" in settings and "horizon" in settings:
+        message, help = "`layers` and `horizon` both say how many iterations are trained", "keep one"
+        report.append(catalog.settings_clash(seen["horizon"], message, seen["layers"], help))
+    length = "horizon" if "horizon" in settings else "layers"
+    if settings.get("truncate", 0) > settings.get(length, float("inf")):
+        message = f"`truncate` is longer than `{length}`"
+        help = f"take at most {settings[length]}, or leave it out"
+        report.append(catalog.settings_clash(seen["truncate"], message, seen[length], help))
 
 
 def _on(
@@ -86,6 +102,8 @@ def _on(
         value = _number(a.value) if isinstance(a, t.Keyword) else None
         if not isinstance(a, t.Keyword) or value is None or value <= 0:
             report.append(catalog.bad_setting(a.span, problem.name, "options with positive numbers: `m = 250`"))
+        elif a.name.id in _size_names(problem) and value != int(value):
+            report.append(catalog.bad_setting(a.value.span, a.name.id, "a positive whole number"))
         elif a.name.id not in options:
             report.append(
                 catalog.unknown_option(
@@ -101,17 +119,17 @@ def _on(
     return problem, tuple(sizes.items())
 
 
+def _size_names(problem: ir.Problem) -> set[str]:
+    types = [problem.variable_type, *(d.type for d in problem.data)]
+    return {name for type_ in types for size in type_.sizes for name in size.names}
+
+
 def bind(span: Span, problem: ir.Problem, wanted: Binding, report: list[Diagnostic]) -> None:
     """Functions bind by role, data by name; an algorithm that leaves a part of the objective out is refused."""
     if problem.target != wanted.target:
-        report.append(
-            catalog.missing_data(
-                span,
-                "its problem",
-                problem.name,
-                f"the algorithm wants to {wanted.target}, the problem says {problem.target}",
-            )
-        )
+        verbs = {"minimize": "minimizes", "recover": "recovers"}
+        why = f"it {verbs[problem.target]}, the algorithm {verbs[wanted.target]}"
+        report.append(catalog.problem_misfit(span, problem.name, why))
         return
     for role, part, what in (
         ("f", problem.smooth, "the smooth part"),
@@ -119,20 +137,39 @@ def bind(span: Span, problem: ir.Problem, wanted: Binding, report: list[Diagnost
     ):
         if part is not None and wanted.target == "minimize" and role not in wanted.roles:
             help = "declare it in `problem` and use it: " + ("`grad f(x)`" if role == "f" else "`prox_r,P(v)`")
-            report.append(catalog.rule_misses_part(span, what, problem.name, help))
+            report.append(catalog.rule_misses_part(span, what, f"`{problem.name}`", help))
+    sizes: dict[Size, Size] = {}
+    if wanted.space is not None:
+        _same_space(wanted.space, problem.variable_type, sizes)
     theirs = {d.name: d for d in problem.data}
     for datum in wanted.data:
-        other = theirs.get(datum.name)
-        if other is None:
-            report.append(catalog.missing_data(span, datum.name, problem.name, f"it has no data `{datum.name}`"))
-        elif other.type.kind != datum.type.kind:
-            report.append(
-                catalog.missing_data(span, datum.name, problem.name, f"its `{datum.name}` lies in {other.type}")
-            )
-        elif datum.shared and not other.shared:
-            report.append(
-                catalog.missing_data(span, datum.name, problem.name, f"its `{datum.name}` differs between instances")
-            )
+        why = _misfit(datum, theirs.get(datum.name), sizes)
+        if why:
+            note = (datum.span, f"`{datum.name}` lies in {datum.type} here")
+            report.append(catalog.problem_misfit(span, problem.name, why, (note,)))
+            return
+    for p in wanted.learned:
+        for size in p.type.sizes:
+            if size in sizes and sizes[size] != size:
+                why = f"it calls the size `{size}` `{sizes[size]}`; call it so, too"
+                report.append(catalog.problem_misfit(span, problem.name, why, ((p.span, f"{p.type} here"),)))
+                return
+
+
+def _misfit(ours: ir.Datum, theirs: ir.Datum | None, sizes: dict[Size, Size]) -> str:
+    """Why the problem's datum can't be the algorithm's; empty where it can."""
+    if theirs is None:
+        return f"it has no data `{ours.name}`"
+    if not _same_space(ours.type, theirs.type, sizes):
+        return f"its `{ours.name}` lies in {theirs.type}"
+    return f"its `{ours.name}` differs between instances" if ours.shared and not theirs.shared else ""
+
+
+def _same_space(ours: Type, theirs: Type, sizes: dict[Size, Size]) -> bool:
+    """Whether two spaces are one up to the names of sizes; `sizes` maps the algorithm's to the problem's."""
+    if ours.kind != theirs.kind:
+        return False
+    return all(sizes.setdefault(a, b) == b for a, b in zip(ours.sizes, theirs.sizes, strict=True))
 
 
 def _loss(item: t.Loss, scope: Scope, binding: Binding, report: list[Diagnostic]) -> ir.Node | None:
@@ -181,7 +218,8 @@ def _setting(item: t.Setting, report: list[Diagnostic]) -> dict[str, Any]:
     elif word in WORDS:
         if isinstance(e, t.Name) and e.id in WORDS[word]:
             return {"schedule" if word == "rate" else word: e.id}
-        report.append(catalog.bad_setting(e.span, word, " or ".join(f"`{w}`" for w in WORDS[word])))
+        meant = nearest(e.id, WORDS[word]) if isinstance(e, t.Name) else None
+        report.append(catalog.bad_setting(e.span, word, one_of(WORDS[word]), meant))
     elif word == "optimizer":
         return _optimizer(e, report)
     elif word == "validate":
@@ -194,14 +232,17 @@ def _setting(item: t.Setting, report: list[Diagnostic]) -> dict[str, Any]:
 def _optimizer(e: t.Expr, report: list[Diagnostic]) -> dict[str, Any]:
     name = e.fn if isinstance(e, t.Call) else e
     if not isinstance(name, t.Name) or name.id not in OPTIMIZERS:
-        report.append(catalog.bad_setting(e.span, "optimizer", "`adam(rate = 1e-3)`, `adamw(…)` or `sgd(…)`"))
+        span, word = (name.span, name.id) if isinstance(name, t.Name) else (e.span, "")
+        wanted = "`adam(rate = 1e-3)`, `adamw(…)` or `sgd(…)`"
+        report.append(catalog.bad_setting(span, "optimizer", wanted, nearest(word, OPTIMIZERS)))
         return {}
     found: dict[str, Any] = {"optimizer": name.id}
     for a in e.args if isinstance(e, t.Call) else ():
         value = _number(a.value) if isinstance(a, t.Keyword) else None
         if not isinstance(a, t.Keyword) or a.name.id != "rate":
             word = a.name.id if isinstance(a, t.Keyword) else "…"
-            report.append(catalog.unknown_option(a.span, word, f"`{name.id}`", nearest(word, ["rate"]), ["rate"]))
+            span = a.name.span if isinstance(a, t.Keyword) else a.span
+            report.append(catalog.unknown_option(span, word, f"`{name.id}`", nearest(word, ["rate"]), ["rate"]))
         elif value is None or value <= 0:
             report.append(catalog.bad_setting(a.value.span, "rate", "a positive number"))
         else:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from torch import Tensor, nn
 
@@ -163,20 +164,21 @@ class Comparison:
         if self.metric == "nmse" and value >= 0:
             return f"{10 * math.log10(max(value, 1e-30)):.1f}"
         if math.isfinite(value) and abs(value) < 1e-15:     # below what float64 resolves
-            return "< 1e-15"
-        return f"{value:.1e}"
+            return "<1e-15"
+        digits, _, exponent = f"{value:.1e}".partition("e")
+        return f"{digits}e{int(exponent)}" if exponent else digits      # 1.2e-3, inf
 
     def rows(self, at: tuple[int, ...] = AT) -> list[list[str]]:
-        """Heading and rows: mean / median / worst at the iterations `at`, instances that fail, time"""
+        """Heading and rows: mean / median / worst at the iterations `at`, instances that fail, ms per iteration"""
         at = tuple(k for k in at if k <= self.iterations) or (self.iterations,)
-        heading = ["algorithm", "", *(f"k = {k}" for k in at), "diverged", "stalled", "ms/iteration"]
+        heading = ["algorithm", "", *(f"k={k}" for k in at), "div.", "stall", "ms"]
         if self.metric == "nmse":       # the layers of a network need not improve one by one
-            heading.remove("stalled")
+            heading.remove("stall")
         rows = [heading]
         for name, curve in self.curves.items():
             for label, line in (("mean", curve.mean), ("median", curve.median), ("worst", curve.worst)):
                 first = label == "mean"
-                ends = [str(curve.diverged), str(curve.stalled), f"{1e3 * curve.seconds:.2f}"]
+                ends = [str(curve.diverged), str(curve.stalled), f"{1e3 * curve.seconds:.1f}"]
                 if self.metric == "nmse":
                     del ends[1]
                 rows.append([name if first else "", label, *(self.shown(line[k].item()) for k in at),
@@ -186,7 +188,7 @@ class Comparison:
     def table(self, at: tuple[int, ...] = AT) -> Table:
         heading, *rows = self.rows(at)
         table = Table(title=self.caption, caption="; ".join(self.notes) or None, title_justify="left",
-                      caption_justify="left")
+                      caption_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)    # fits 80 columns
         for index, name in enumerate(heading):
             table.add_column(name, justify="left" if index < 2 else "right", no_wrap=True)
         for index, row in enumerate(rows):

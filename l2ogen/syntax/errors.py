@@ -74,9 +74,13 @@ def unexpected(tokens: list[Token], start: int, at: int, choices: set[str], bloc
         return catalog.double_star(span_of(before).to(span))
     if before is not None and token.type == "COMMA" and before.startswith("prox_"):
         return catalog.metric_needs_braces(_until_parenthesis(tokens, at), before.removeprefix("prox_"))
-    if token.type in ("SEP", "RBRACE", "WITH", "TAIL", "WHERE") and before is not None:
+    first = (
+        at == start + 1
+        and tokens[start].type == "NAME"
+        and (not block or (token.type in ("NAME", "NUMBER", "NEXT") and block in ("update", "networks", "sample")))
+    )
+    if not first and before is not None and token.type in ("SEP", "RBRACE", "WITH", "TAIL", "WHERE"):
         return catalog.incomplete(span_of(before), str(before), expected)
-    first = at == start + 1 and token.type in ("NAME", "NUMBER", "NEXT") and block in ("update", "networks", "sample")
     if at == start or first:
         meant = nearest(str(tokens[start]), [c.lower() for c in choices if c.isupper()]) if at == start else None
         return catalog.not_a_statement(
