@@ -1,4 +1,4 @@
-# l2ogen 597192def91b is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 6a2ef0b50af6 is the checksum of the lines below; an edited file is not overwritten.
 """FISTA, with the problem `lasso`.
 
 Beck and Teboulle (2009): proximal gradient with Nesterov's extrapolation; the reported iterate is x, not z.
@@ -28,7 +28,7 @@ def matvec(M: Tensor, v: Tensor) -> Tensor:
     return (v.unsqueeze(-2) @ M.mT).squeeze(-2)
 
 
-def soft(v: Tensor, theta: Tensor) -> Tensor:
+def soft(v: Tensor, theta: Tensor | float) -> Tensor:
     """sign(v)*max(|v| - theta, 0) for theta >= 0, entry by entry."""
     return v - v.clamp(-theta, theta)
 
@@ -121,7 +121,7 @@ class Lasso:
 
     @classmethod
     def sample(
-        cls, batch: int, *, m: int = 250, n: int = 500, sparsity: int = 50, 
+        cls, batch: int, *, m: int = 250, n: int = 500, sparsity: int = 50,
         generator: torch.Generator | None = None, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu",
     ) -> Lasso:
         """`batch` random instances, drawn on the device."""

@@ -1,4 +1,4 @@
-# l2ogen 47fa8f509fd7 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen d160fd6a2bd3 is the checksum of the lines below; an edited file is not overwritten.
 """ISTA, with the problem `lasso`.
 
 Proximal gradient with step 1/L (Daubechies, Defrise, De Mol 2004; also called PGD).
@@ -26,7 +26,7 @@ def matvec(M: Tensor, v: Tensor) -> Tensor:
     return (v.unsqueeze(-2) @ M.mT).squeeze(-2)
 
 
-def soft(v: Tensor, theta: Tensor) -> Tensor:
+def soft(v: Tensor, theta: Tensor | float) -> Tensor:
     """sign(v)*max(|v| - theta, 0) for theta >= 0, entry by entry."""
     return v - v.clamp(-theta, theta)
 
@@ -119,7 +119,7 @@ class Lasso:
 
     @classmethod
     def sample(
-        cls, batch: int, *, m: int = 250, n: int = 500, sparsity: int = 50, 
+        cls, batch: int, *, m: int = 250, n: int = 500, sparsity: int = 50,
         generator: torch.Generator | None = None, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu",
     ) -> Lasso:
         """`batch` random instances, drawn on the device."""

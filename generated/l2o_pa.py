@@ -1,4 +1,4 @@
-# l2ogen 06388adb9a9a is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen e50309107a58 is the checksum of the lines below; an edited file is not overwritten.
 """L2O_PA, with the problem `lasso`.
 
 Liu, Chen, Wang, Yin, Cai (ICML 2023): a learned preconditioner P and accelerator A.
@@ -28,7 +28,7 @@ def matvec(M: Tensor, v: Tensor) -> Tensor:
     return (v.unsqueeze(-2) @ M.mT).squeeze(-2)
 
 
-def soft(v: Tensor, theta: Tensor) -> Tensor:
+def soft(v: Tensor, theta: Tensor | float) -> Tensor:
     """sign(v)*max(|v| - theta, 0) for theta >= 0, entry by entry."""
     return v - v.clamp(-theta, theta)
 
@@ -129,7 +129,7 @@ class Lasso:
 
     @classmethod
     def sample(
-        cls, batch: int, *, m: int = 250, n: int = 500, sparsity: int = 50, 
+        cls, batch: int, *, m: int = 250, n: int = 500, sparsity: int = 50,
         generator: torch.Generator | None = None, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu",
     ) -> Lasso:
         """`batch` random instances, drawn on the device."""
@@ -161,7 +161,7 @@ class Phi(nn.Module):
     def forward(self, inputs: tuple[Tensor, ...], state: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
         u = torch.stack([v.reshape(-1) for v in inputs])  # (inputs, coordinates)
         states = []
-        for cell, (h, c) in zip(self.cells, state):
+        for cell, (h, c) in zip(self.cells, state, strict=True):
             gates = torch.addmm((cell.bias_ih + cell.bias_hh).unsqueeze(-1), cell.weight_ih, u).addmm(cell.weight_hh, h)
             i, f, g, o = gates.chunk(4)
             c = f.sigmoid() * c + i.sigmoid() * g.tanh()

@@ -33,6 +33,8 @@ class Operator:
     """Worth computing once when it occurs twice."""
     numeric: str = ""
     """The text where every argument is a Python number; empty: as `torch`."""
+    latex: str = ""
+    """Of operators written as calls; braces are doubled as in `str.format`."""
 
 
 # ---- typing rules ----------------------------------------------------------------------------------
@@ -84,6 +86,53 @@ def spectral(types: Sequence[Type]) -> Type:
     return SCALAR
 
 
+def selecting(types: Sequence[Type]) -> Type:
+    """soft_ss(v, theta, p): p is a scalar share of the entries."""
+    if types[2].kind != "scalar":
+        raise Misfit(2, "a scalar share of the entries")
+    return threshold(types[:2])
+
+
+def chosen(types: Sequence[Type]) -> Type:
+    """where(condition, a, b): per instance for a scalar condition, per entry for a vector one."""
+    if types[0].kind != "condition":
+        raise Misfit(0, "a comparison, such as `<u, v> > 0`")
+    if types[1].is_operator and types[1].kind != "diag":
+        raise Misfit(1, "scalars or vectors")
+    try:
+        result = entrywise(types[1:])
+    except Misfit as misfit:
+        raise Misfit(misfit.index + 1, misfit.wanted) from None
+    if types[0].sizes and result.kind != "scalar" and result.sizes != types[0].sizes:
+        raise Misfit(0, f"a comparison of things of size {result.rows}")
+    return Type("vector", types[0].sizes) if types[0].sizes and result.kind == "scalar" else result
+
+
+def square(types: Sequence[Type]) -> Type:
+    if not types[0].is_square or types[0].kind == "identity":
+        raise Misfit(0, "a square matrix")
+    return types[0]
+
+
+def pseudo_inverse(types: Sequence[Type]) -> Type:
+    if types[0].kind not in ("matrix", "sym"):
+        raise Misfit(0, "a matrix")
+    return matrix(types[0].columns, types[0].rows)
+
+
+def like_matrix(types: Sequence[Type]) -> Type:
+    if types[0].kind != "matrix":
+        raise Misfit(0, "a matrix")
+    return types[0]
+
+
+def two_matrices(types: Sequence[Type]) -> Type:
+    for i, t in enumerate(types):
+        if t.kind != "matrix" or t.sizes != types[0].sizes:
+            raise Misfit(i, "two matrices of one size")
+    return SCALAR
+
+
 def pair(types: Sequence[Type]) -> Type:
     for i, t in enumerate(types):
         if t.kind != "vector" or t.sizes != types[0].sizes:
@@ -99,27 +148,47 @@ def unchecked(types: Sequence[Type]) -> Type:
 # ---- the table -------------------------------------------------------------------------------------
 
 
-def _function(name: str, torch: str, numeric: str = "") -> Operator:
-    return Operator(name, 1, entrywise, torch, numeric=numeric or f"math.{name}({{0}})")
+def _function(name: str, torch: str = "", numeric: str = "", latex: str = "") -> Operator:
+    """A function of every entry."""
+    return Operator(
+        name, 1, entrywise, torch or f"torch.{name}({{0}})",
+        numeric=numeric or f"math.{name}({{0}})", latex=latex or rf"\operatorname{{{{{name}}}}}\left({{0}}\right)",
+    )  # fmt: skip
 
 
 CALLS: dict[str, Operator] = {
     op.name: op
     for op in (
-        _function("sqrt", "torch.sqrt({0})"),
-        _function("exp", "torch.exp({0})"),
-        _function("log", "torch.log({0})"),
-        _function("tanh", "torch.tanh({0})"),
-        _function("sigmoid", "torch.sigmoid({0})", "1 / (1 + math.exp(-({0})))"),
-        _function("relu", "torch.relu({0})", "max({0}, 0)"),
-        _function("abs", "{0}.abs()", "abs({0})"),
-        _function("sign", "torch.sign({0})", "math.copysign(1, {0})"),
-        Operator("soft", 2, threshold, "soft({0}, {1})"),
-        Operator("detach", 1, same, "{0}.detach()"),
-        Operator("sum", 1, total, "{0}.sum(-1, keepdim=True)"),
-        Operator("mean", 1, total, "{0}.mean(-1, keepdim=True)"),
+        _function("sqrt", latex=r"\sqrt{{{0}}}"),
+        _function("exp", latex=r"\exp\left({0}\right)"),
+        _function("log", latex=r"\log\left({0}\right)"),
+        _function("tanh", latex=r"\tanh\left({0}\right)"),
+        _function("sigmoid", numeric="1 / (1 + math.exp(-({0})))", latex=r"\sigma\left({0}\right)"),
+        _function("relu", numeric="max({0}, 0)"),
+        _function("elu", "torch.nn.functional.elu({0})", "({0} if {0} > 0 else math.expm1({0}))"),
+        _function("softplus", "torch.nn.functional.softplus({0})", "math.log1p(math.exp({0}))"),
+        _function("abs", "{0}.abs()", "abs({0})", r"\left|{0}\right|"),
+        _function("sign", numeric="math.copysign(1, {0})"),
+        _function("floor", latex=r"\left\lfloor {0} \right\rfloor"),
+        Operator("max", 2, entrywise, "larger({0}, {1})", numeric="max({0}, {1})", latex=r"\max\left({0}, {1}\right)"),
+        Operator("min", 2, entrywise, "smaller({0}, {1})", numeric="min({0}, {1})", latex=r"\min\left({0}, {1}\right)"),
+        Operator("clip", 3, entrywise, "smaller(larger({0}, {1}), {2})", numeric="min(max({0}, {1}), {2})",
+                 latex=r"\operatorname{{clip}}_{{[{1}, {2}]}}\left({0}\right)"),
+        Operator("huber", 2, threshold, "huber({0}, {1})", latex=r"h_{{{1}}}\left({0}\right)"),
+        Operator("soft", 2, threshold, "soft({0}, {1})", latex=r"\eta_{{{1}}}\left({0}\right)"),
+        Operator("soft_ss", 3, selecting, "soft_ss({0}, {1}, {2})", latex=r"\eta^{{ss}}_{{{1}, {2}}}\left({0}\right)"),
+        Operator("where", 3, chosen, "torch.where({0}, {1}, {2})", numeric="({1} if {0} else {2})",
+                 latex=r"\begin{{cases}} {1} & {0} \\ {2} & \text{{else}} \end{{cases}}"),
+        Operator("detach", 1, same, "{0}.detach()", numeric="{0}", latex="{0}"),
+        Operator("sum", 1, total, "{0}.sum(-1, keepdim=True)", latex=r"\mathbf{{1}}^\top {0}"),
+        Operator("mean", 1, total, "{0}.mean(-1, keepdim=True)", latex=r"\operatorname{{mean}}\left({0}\right)"),
+        Operator("inv", 1, square, "torch.linalg.inv({0})", costly=True, latex="{0}^{{-1}}"),
+        Operator("pinv", 1, pseudo_inverse, "torch.linalg.pinv({0})", costly=True, latex=r"{0}^\dagger"),
+        Operator("analytic_weight", 1, like_matrix, "analytic_weight({0})", costly=True, latex=r"\tilde W({0})"),
+        Operator("symmetric_weight", 1, like_matrix, "symmetric_weight({0})", costly=True, latex=r"W_{{s}}({0})"),
+        Operator("coherence", 2, two_matrices, "coherence({0}, {1})", costly=True, latex=r"\mu\left({0}, {1}\right)"),
     )
-}
+}  # fmt: skip
 """Operators written as calls: `soft(v, theta)`."""
 
 INFIX: dict[str, Operator] = {
@@ -141,9 +210,11 @@ INFIX: dict[str, Operator] = {
         Operator("norm_2", 1, total, "torch.linalg.vector_norm({0}, dim=-1, keepdim=True)"),
         Operator("norm_2_squared", 1, total, "{0}.square().sum(-1, keepdim=True)"),
         Operator("norm_inf", 1, total, "{0}.abs().amax(-1, keepdim=True)"),
-        Operator("norm_0", 1, total, "({0} != 0).to({0}.dtype).sum(-1, keepdim=True)"),
+        Operator("norm_0", 1, total, "nonzeros({0})"),
+        Operator("norm_F", 1, spectral, "torch.linalg.matrix_norm({0}).unsqueeze(-1)", costly=True),
         Operator("spectral", 1, spectral, "spectral_squared({0}).sqrt()", costly=True),
         Operator("spectral_squared", 1, spectral, "spectral_squared({0})", costly=True),
+        Operator("compare", 2, unchecked, "{0} {op} {1}", 0),
     )
 }
 """Operators with a notation of their own."""

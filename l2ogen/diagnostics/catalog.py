@@ -121,7 +121,7 @@ def duplicate_part(span: Span, what: str, first: Span) -> Diagnostic:
 
 
 def misplaced_part(span: Span, what: str, kind: str, other: str) -> Diagnostic:
-    return Diagnostic("L2O117", f"{what} does not belong in {kind} file", span, "", f"it belongs in {other} file")
+    return Diagnostic("L2O117", f"{what} does not belong in {kind} file", span, "", f"it belongs in {other}")
 
 
 def missing_part(span: Span, what: str, example: str) -> Diagnostic:
@@ -373,9 +373,12 @@ def unbound_size(span: Span, size: str, help: str) -> Diagnostic:
 
 
 def comparison_as_value(span: Span) -> Diagnostic:
-    return Diagnostic(
-        "L2O315", "a comparison is not a value", span, "a condition", "comparisons stand in facts: `with 0 < P < 2/L`"
-    )
+    help = "comparisons stand in facts (`with 0 < P < 2/L`) and in `where(a > b, u, v)`"
+    return Diagnostic("L2O315", "a comparison is not a value", span, "a condition", help)
+
+
+def number_too_large(span: Span) -> Diagnostic:
+    return Diagnostic("L2O316", "this number has no place in a float", span, "too large, or too long")
 
 
 # ---- 4xx: facts and ranges -------------------------------------------------------------------------
@@ -416,7 +419,8 @@ def init_needs_shared(span: Span, name: str, data: str, declared: Span) -> Diagn
 
 
 def kind_needs(span: Span, kind: str, needs: str, example: str) -> Diagnostic:
-    return Diagnostic("L2O407", f"{f'a {kind} parameter' if kind else 'a parameter'} needs {needs}", span, "", f"write `{example}`")
+    what = f"a {kind} parameter" if kind else "a parameter"
+    return Diagnostic("L2O407", f"{what} needs {needs}", span, "", f"write `{example}`")
 
 
 def init_in_moving_range(span: Span, name: str, end: str, fact: Span) -> Diagnostic:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from ..core import ir
 from ..core.symbols import Scope, Symbol
@@ -59,12 +60,14 @@ class _Resolver:
     def run(self, problems: FindProblem, known: list[str]) -> ir.Algorithm | None:
         header = self.parts["header"]
         assert isinstance(header, t.Header)
-        self.misplaced()
-        if "problem" not in self.parts:
+        loose = self.misplaced()
+        before = len(self.report)
+        if "problem" not in self.parts and not loose:
             example = "problem { f(x) : convex, smooth(L); minimize f(x) }"
             self.report.append(catalog.missing_part(header.span, "`problem`", example))
         else:
-            self.goal.run(self.body("problem"), header.span)
+            self.goal.run((*self.body("problem"), *loose), header.span)
+        self.goal.failed = len(self.report) > before or self.broken_problem()
         for item in self.body("networks"):
             if isinstance(item, t.Network):
                 self.networks[item.name.id] = network(item, self.report)
@@ -91,18 +94,31 @@ class _Resolver:
             tree=self.file,
         )  # fmt: skip
 
-    def misplaced(self) -> None:
+    def misplaced(self) -> tuple[t.Node, ...]:
+        """Report what does not belong in an algorithm file; returns what belongs in its `problem` block."""
+        loose = []
         for item in self.file.items:
-            if isinstance(item, t.Block) and item.keyword in ("data", "variable", "sample"):
-                place = (
-                    "the `problem { … }` block of an algorithm, or a problem" if item.keyword == "data" else "a problem"
-                )
-                self.report.append(
-                    catalog.misplaced_part(item.keyword_span, f"`{item.keyword}`", "an algorithm", place)
-                )
-            elif not isinstance(item, t.Header | t.Doc | t.Block | t.Broken):
+            if isinstance(item, t.Block) and item.keyword in ("variable", "sample"):
+                what = f"`{item.keyword}`"
+                self.report.append(catalog.misplaced_part(item.keyword_span, what, "an algorithm", "a problem file"))
+            elif isinstance(item, t.FunctionDefinition):
                 what = "a problem's formula"
-                self.report.append(catalog.misplaced_part(item.span, what, "an algorithm", "a problem"))
+                self.report.append(catalog.misplaced_part(item.span, what, "an algorithm", "a problem file"))
+            elif not isinstance(item, t.Header | t.Doc | t.Broken) and (
+                not isinstance(item, t.Block) or item.keyword == "data"
+            ):
+                loose.append(item)
+        if loose:  # one mistake: the block around them is missing
+            first = loose[0].keyword_span if isinstance(loose[0], t.Block) else loose[0].span
+            what, place = "a part of the problem", "the `problem { … }` block"
+            self.report.append(catalog.misplaced_part(first, what, "an algorithm", place))
+        return tuple(loose)
+
+    def broken_problem(self) -> bool:
+        """Whether syntax errors leave open what the problem is."""
+        block = self.parts.get("problem")
+        span = block.span if block is not None else Span(0, 0)
+        return any(span.start <= d.span.start <= span.end for d in self.report)
 
     def training(self, problems: FindProblem, known: list[str]) -> ir.Training:
         reported = self.states.get(self.goal.variable)
@@ -111,6 +127,8 @@ class _Resolver:
             self.goal.roles, reported.type if reported is not None else None,
             tuple(p for p in self.parameters.found.values() if p.kind == "learned"),
         )  # fmt: skip
+        if self.goal.failed:  # nothing is said about a problem that may be another one once it is mended
+            binding = replace(binding, target="")
         return training(self.parts.get("train"), self.scope, binding, problems, known, self.report)
 
     def known_sizes(self) -> set[str]:

@@ -5,7 +5,9 @@ Every method returns None where a mistake was reported, and stays silent about w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from math import isfinite
 
 from ..core.ir import Node
 from ..core.operators import CALLS, INFIX, Misfit, Operator
@@ -24,6 +26,8 @@ NOTATION = {
 }  # fmt: skip
 """Operators as the user writes them."""
 
+MAX_DIGITS = 30
+"""Longer numbers are refused: a float holds 17."""
 NOWHERE = Span(0, 0)
 
 
@@ -75,8 +79,11 @@ class Expressions:
             self.report.append(mistake)
 
     # -- leaves
-    def _Number(self, e: t.Number) -> Node:
-        return number(e.text, e.span)
+    def _Number(self, e: t.Number) -> Node | None:
+        if len(e.text) > MAX_DIGITS or not isfinite(float(e.text)):
+            self.say(catalog.number_too_large(e.span))
+            return None
+        return number(re.sub(r"^0+(?=[0-9])", "", e.text), e.span)
 
     def _Name(self, e: t.Name) -> Node | None:
         found = self.scope.find(e.id)
@@ -139,8 +146,7 @@ class Expressions:
             return Node("negate", (arg,), arg.type, span=e.span)
         if e.op == "'":
             return self.operator(INFIX["transpose"], (arg,), (e.arg.span,), e.span)
-        self.say(catalog.not_available(e.span, f"`{e.op}`", "the pseudo-inverse can't be generated yet"))
-        return None
+        return self.operator(CALLS["pinv"], (arg,), (e.arg.span,), e.span)
 
     def _Binary(self, e: t.Binary) -> Node | None:
         left, right = self.lower(e.left), self.lower(e.right)
@@ -224,6 +230,9 @@ class Expressions:
             help = "write `u ./ v` to divide entries" if right.type.kind in ("vector", "diag") else ""
             self.say(catalog.bad_operand(e.right.span, "`/`", right.type.describe(), "a scalar on the right", help))
             return None
+        if is_number(right, 0):
+            self.say(catalog.bad_operand(e.right.span, "`/`", "0", "a divisor that is not 0"))
+            return None
         name = "shrink" if left.type.kind in ("matrix", "sym", "identity") else "over"
         return Node(name, (left, right), left.type, span=e.span)
 
@@ -246,6 +255,25 @@ class Expressions:
 
     def _Compare(self, e: t.Compare) -> None:
         self.say(catalog.comparison_as_value(e.span))
+
+    def condition(self, e: t.Expr) -> Node | None:
+        """The condition of `where`: one comparison, of scalars or entry by entry."""
+        while isinstance(e, t.Paren):
+            e = e.arg
+        if not isinstance(e, t.Compare) or len(e.rest) > 1:
+            return self.lower(e)
+        op, right = e.rest[0]
+        sides = self.lower(e.first), self.lower(right)
+        if sides[0] is None or sides[1] is None:
+            return None
+        try:
+            kind = CALLS["max"].typing((sides[0].type, sides[1].type))
+        except Misfit as misfit:
+            wrong = sides[misfit.index]
+            found = wrong.type.describe() if wrong is not None else ""
+            self.say(catalog.bad_operand((e.first, right)[misfit.index].span, f"`{op}`", found, misfit.wanted))
+            return None
+        return Node("compare", (sides[0], sides[1]), Type("condition", kind.sizes), op, e.span)
 
     # -- norms, products, calls
     def _Norm(self, e: t.Norm) -> Node | None:
@@ -301,7 +329,7 @@ class Expressions:
                 self.say(catalog.unknown_option(a.name.span, a.name.id, f"`{name}`", None, ["none"]))
                 return None
         op = CALLS[name]
-        args = [self.lower(a) for a in values]
+        args = [self.condition(a) if name == "where" and a is values[0] else self.lower(a) for a in values]
         if any(a is None for a in args):
             return None
         if len(args) != op.arity:
@@ -410,7 +438,7 @@ def fit(node: Node, wanted: Type) -> Node | None:
 def size_of(e: t.Expr) -> Size | None:
     """A size expression: integers, names, sums and products."""
     match e:
-        case t.Number() if e.text.isdigit():
+        case t.Number() if e.text.isdigit() and len(e.text) < MAX_DIGITS:
             return Size.of(int(e.text))
         case t.Name() if not e.next:
             return Size.of(e.id)

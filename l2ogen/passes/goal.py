@@ -29,6 +29,8 @@ class Goal:
     functions: dict[str, ir.Function] = field(default_factory=dict)
     data: tuple[ir.Datum, ...] = ()
     recover: t.Recover | None = None
+    failed: bool = False
+    """Whether mistakes leave open what the problem is."""
 
     def run(self, body: tuple[t.Node, ...], header: Span) -> None:
         for item in body:
@@ -75,23 +77,23 @@ class Goal:
                 self.report.append(catalog.wrong_count(p.span, f"`{p.fn.id}`", "no argument", len(p.args)))
         if "smooth" not in names and "proximable" not in names and len(self.report) == before:
             self.report.append(catalog.role_missing(f.name.span, f.name.id))
-            self.expressions.scope.broken.add(f.name.id)
         role: Literal["f", "r"] = "f" if "smooth" in names else "r"
         made = ir.Function(f.name.id, role, names, lipschitz, f.name.span)
-        for other in self.functions.values():
-            if other.role == role:
-                shown = "smooth" if role == "f" else "proximable"
-                self.report.append(catalog.role_taken(f.name.span, f.name.id, shown, other.span))
-                self.expressions.scope.broken.add(f.name.id)
+        broken = self.expressions.scope.broken
+        if len(self.report) > before:  # what it is, and what its properties name, is not known
+            broken |= {n.id for p in f.properties for n in t.walk(p) if isinstance(n, t.Name)} | {f.name.id}
+        others = [g for g in self.functions.values() if g.role == role and g.name not in broken]
+        if others and f.name.id not in broken:
+            shown = "smooth" if role == "f" else "proximable"
+            self.report.append(catalog.role_taken(f.name.span, f.name.id, shown, others[0].span))
+            broken.add(f.name.id)
         self.functions[f.name.id] = made
         decl.declare(self.expressions.scope, self.report, Symbol(f.name.id, "function", None, f.name.span, made))
 
     @property
     def roles(self) -> dict[str, str]:
-        """Role -> function; after a mistake about roles, every role, so that nothing more is said about them."""
-        found: dict[str, str] = {f.role: f.name for f in self.functions.values()}
-        wrong = any(name in self.expressions.scope.broken for name in self.functions)
-        return {"f": "", "r": ""} | found if wrong else found
+        """Role -> function."""
+        return {f.role: f.name for f in self.functions.values()}
 
     def lipschitz(self, p: t.Call) -> str | None:
         """`smooth(L)` declares L."""

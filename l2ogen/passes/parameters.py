@@ -36,7 +36,7 @@ def network(item: t.Network, report: list[Diagnostic]) -> ir.Network:
             report.append(catalog.unknown_option(o.name.span, o.name.id, owner, meant, list(options)))
         elif o.name.id in seen:
             report.append(catalog.duplicate_setting(o.name.span, o.name.id, seen[o.name.id]))
-        elif isinstance(o.value, t.Number) and o.value.text.isdigit() and 0 < int(o.value.text) < 10**6:
+        elif isinstance(o.value, t.Number) and o.value.text.isdigit() and 0 < float(o.value.text) < 10**6:
             options[o.name.id] = int(o.value.text)
             seen[o.name.id] = o.name.span
         else:

@@ -13,7 +13,7 @@ from ..syntax import tree as t
 from ..syntax.printer import show
 from . import declarations as decl
 from . import derive
-from .expressions import Expressions, fit, is_number, size_of, symbol
+from .expressions import Expressions, fit, size_of, symbol
 from .goal import check_properties, summands
 
 LAWS = {"gaussian": 2, "sparse_gaussian": 2, "bernoulli_gaussian": 2}
@@ -48,11 +48,11 @@ class _Resolver:
         for item in self.file.items:
             if isinstance(item, t.Block) and item.keyword not in ("data", "variable", "sample"):
                 self.report.append(
-                    catalog.misplaced_part(item.keyword_span, f"`{item.keyword}`", "a problem", "an algorithm")
+                    catalog.misplaced_part(item.keyword_span, f"`{item.keyword}`", "a problem", "an algorithm file")
                 )
             elif isinstance(item, t.FunctionDeclaration):
                 self.report.append(
-                    catalog.misplaced_part(item.span, "a function without a formula", "a problem", "an algorithm")
+                    catalog.misplaced_part(item.span, "a function without a formula", "a problem", "an algorithm file")
                 )
         data = decl.data(self.parts.get("data"), self.scope, self.report)
         self.declare_variable(header)
@@ -113,7 +113,7 @@ class _Resolver:
     def objective(self, header: t.Header) -> tuple[ir.SmoothPart | None, ir.ProxPart | None, str]:
         goals = [i for i in self.file.items if isinstance(i, t.Minimize | t.Recover)]
         if not goals:
-            if not any(isinstance(i, t.Broken) for i in self.file.items):
+            if not any(isinstance(i, t.Broken) for i in t.walk(self.file)):
                 self.report.append(catalog.missing_part(header.span, "the goal", "minimize f(x) + r(x)"))
             return None, None, ""
         for extra in goals[1:]:
@@ -180,7 +180,6 @@ class _Resolver:
                 what, example = f"a default for the size `{name}`", f"sample ({name} = 100)"
                 self.report.append(catalog.missing_part(block.keyword_span, what, example))
                 sym.role = "option"
-        self.scope.table["inf"] = Symbol("inf", "option", SCALAR)
         self.places = {s.name.id: s.name.span for s in reversed(block.body) if isinstance(s, t.Draw | t.Compute)}
         draws = []
         for s in block.body:
@@ -296,9 +295,6 @@ class _Resolver:
                 catalog.wrong_count(call.span, "`noise`", "the ratio in dB, `noise(snr = 40)`", len(call.args))
             )
             return None
-        node = self.expressions.lower(one.value)
-        return (
-            None
-            if node is None or (node.op == "symbol" and node.name == "inf") or is_number(node, float("inf"))
-            else node
-        )
+        if isinstance(one.value, t.Name) and one.value.id == "inf":
+            return None
+        return self.expressions.lower(one.value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Literal
 
 from ..core import ir
@@ -29,6 +30,7 @@ class Binding:
 
     variable: str
     target: str
+    """`minimize` or `recover`; empty where mistakes leave it open."""
     data: tuple[ir.Datum, ...]
     roles: dict[str, str]
     """Role (`f`, `r`) -> the algorithm's name for that function."""
@@ -66,7 +68,7 @@ def training(
             reduction = "sum" if item.reduction == "sum" else "mean" if item.reduction == "mean" else None
         elif word == "on":
             problem, sizes = _on(item.value, problems, known, report)
-            if problem is not None:
+            if problem is not None and binding.target:
                 bind(item.value.span, problem, binding, report)
         else:
             settings |= _setting(item, report)
@@ -182,7 +184,7 @@ def _loss(item: t.Loss, scope: Scope, binding: Binding, report: list[Diagnostic]
         Symbol(f"{variable}_true", "truth", n),
         Symbol("k", "iteration", SCALAR),
     ]
-    if binding.target == "minimize":
+    if binding.target != "recover":
         names.append(Symbol("F", "function", n, payload=ir.Function("F", "f", ("smooth",), None, item.span)))
     inner.table = {s.name: s for s in names}
     if item.over is not None and item.over.id != "k":
@@ -198,14 +200,16 @@ def _objective(node: ir.Node) -> ir.Node:
 
 
 def _number(e: t.Expr) -> float | None:
-    return constant(Expressions(Scope(), []).lower(e)) if not isinstance(e, t.Name) else None
+    """The finite value of an expression of numbers alone."""
+    value = constant(Expressions(Scope(), []).lower(e)) if not isinstance(e, t.Name) else None
+    return value if value is not None and isfinite(value) else None
 
 
 def _setting(item: t.Setting, report: list[Diagnostic]) -> dict[str, Any]:
     word, e = item.name.id, item.value
     if word in COUNTS or word == "seed":
         value = _number(e)
-        if value is not None and value == int(value) and value >= (0 if word == "seed" else 1):
+        if value is not None and isfinite(value) and value == int(value) and value >= (0 if word == "seed" else 1):
             return {word: int(value)}
         report.append(
             catalog.bad_setting(e.span, word, "a whole number" if word == "seed" else "a positive whole number")

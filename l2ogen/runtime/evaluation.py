@@ -188,7 +188,8 @@ class Comparison:
     def table(self, at: tuple[int, ...] = AT) -> Table:
         heading, *rows = self.rows(at)
         table = Table(title=self.caption, caption="; ".join(self.notes) or None, title_justify="left",
-                      caption_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)    # fits 80 columns
+                      caption_justify="left",
+                      box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)   # fits 80 columns
         for index, name in enumerate(heading):
             table.add_column(name, justify="left" if index < 2 else "right", no_wrap=True)
         for index, row in enumerate(rows):

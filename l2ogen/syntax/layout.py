@@ -8,6 +8,7 @@ mended, so the parser only ever sees balanced text.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 
 from lark import Token
 
@@ -53,7 +54,7 @@ class Layout:
                     if pending is None or token.type == "SEMICOLON":
                         pending = token
             else:
-                after = next((k for k in tokens[i + 1 :] if k.type not in ("NEWLINE", "COMMENT")), None)
+                after = next((k for k in islice(tokens, i + 1, None) if k.type not in ("NEWLINE", "COMMENT")), None)
                 if token.type in BLOCKS and after is not None and after.type == "LBRACE":
                     self.close_block_before(token, pending)
                 if token.type in ("WITH", "TAIL") and after is not None and after.type in ("NAME", "NUMBER", "REPEAT"):
@@ -108,7 +109,7 @@ class Layout:
     def separate(self, pending: Token | None, token: Token, after: Token | None) -> None:
         """Emit the SEP that stands between the last token and this one, if any does."""
         last = self.tokens[-1] if self.tokens else None
-        if last is None or token.type == "RBRACE" or (last.type == "LBRACE"):
+        if last is None or token.type == "RBRACE" or last.type in ("LBRACE", "SEP"):
             return
         starts_let = after is not None and after.type == "EQUALS"
         if pending is not None:
@@ -123,6 +124,8 @@ class Layout:
         if token.type in OPENERS:
             self.open.append(token)
         elif token.type in CLOSERS:
+            if token.type == "RBRACKET" and self.in_parentheses():
+                token = self.square(token)
             if token.type == "RBRACE":
                 while self.open and OPENERS[self.open[-1].type] != "RBRACE":
                     self.close_open(span_of(token).start)
@@ -130,6 +133,22 @@ class Layout:
                 self.diagnostics.append(catalog.unmatched_close(span_of(token), str(token)))
                 return
             self.open.pop()
+        self.emit(token)
+
+    def square(self, token: Token) -> Token:
+        """`]` as the parenthesis that was meant, unless a `[` is open."""
+        opener = self.open[-1]
+        if opener.type == "LBRACKET":
+            return token
+        self.diagnostics.append(catalog.unmatched_close(span_of(token), str(token)))
+        closer = OPENERS[opener.type]
+        self.reported.add(id(opener))
+        return Token.new_borrow_pos(closer, CLOSERS[closer], token)
+
+    def emit(self, token: Token) -> None:
+        """Add a token; no SEP stands before the end of a block."""
+        if token.type == "RBRACE" and self.tokens and self.tokens[-1].type == "SEP":
+            self.tokens.pop()
         self.tokens.append(token)
 
     def close_parentheses(self, at: Token) -> None:
@@ -148,4 +167,4 @@ class Layout:
             self.diagnostics.append(catalog.never_closed(span_of(opener), str(opener), CLOSERS[closer]))
         if opener.type != "LBRACE":
             self.reported.add(id(opener))
-        self.tokens.append(Token(closer, CLOSERS[closer], start_pos=offset, end_pos=offset))
+        self.emit(Token(closer, CLOSERS[closer], start_pos=offset, end_pos=offset))

@@ -19,11 +19,14 @@ from ..source import Source, Span
 from . import errors
 from . import tree as t
 from .build import Builder, TooDeep, span_of
-from .layout import Layout
+from .layout import CLOSERS, OPENERS, Layout
 
 MAX_CHARACTERS = 20_000
 """Larger files are refused: a rule that long was not written by a person, and would take seconds to parse. The
 largest published algorithms take 2,000 characters."""
+
+
+MAX_BRACKETS = 100
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,13 @@ def parse(source: Source, start: Literal["file", "rule"] = "file") -> Parsed:
     if len(source.text) > MAX_CHARACTERS:
         mistake = catalog.too_large(Span(0, 1), len(source.text), MAX_CHARACTERS)
         return Parsed(source, t.File(()), (mistake,))
-    layout = Layout().run(grammar().lex(source.text))
+    raw = list(grammar().lex(source.text))
+    depth = 0
+    for token in raw:  # brackets by the thousand would bring as many messages
+        depth += (token.type in OPENERS) - (token.type in CLOSERS)
+        if depth > MAX_BRACKETS:
+            return Parsed(source, t.File(()), (catalog.too_deep(span_of(token)),))
+    layout = Layout().run(raw)
     if not layout.tokens:
         return Parsed(source, t.File(()), (*layout.diagnostics, catalog.empty_file(Span(0, 0))))
     parser = _Parser(layout, start)
@@ -89,7 +98,12 @@ class _Parser:
         i = 0
         while i < len(self.tokens):
             i = self.statement(i)
-        tree: t.File = self.machine.feed_eof(self.tokens[-1])
+        try:
+            tree: t.File = self.machine.feed_eof(self.tokens[-1])
+        except UnexpectedToken:  # no statement is whole
+            if not self.diagnostics:
+                self.diagnostics.append(errors.unexpected(self.tokens, 0, 0, self.choices(), self.blocks))
+            return t.File(())
         return tree
 
     # -- the machine's state

@@ -7,10 +7,11 @@ or (m, n) when all instances share it; a diagonal is the vector of its entries.
 from __future__ import annotations
 
 import keyword
+import re
 from dataclasses import dataclass, field
 
 from ...core.ir import Node
-from ...core.operators import OPERATORS
+from ...core.operators import OPERATORS, Operator
 
 RESERVED = {
     "self",
@@ -38,6 +39,19 @@ def python_name(name: str) -> str:
 def class_name(name: str) -> str:
     """`sparse_coding` -> `SparseCoding`; names with capitals stay."""
     return name if name != name.lower() else "".join(part.capitalize() for part in name.split("_"))
+
+
+def _needed(template: str, slot: re.Match[str], op: Operator, argument: Node) -> int:
+    """How tightly an argument must bind at its place in the template, not to need parentheses."""
+    before, after = template[: slot.start()], template[slot.end() :]
+    if after.startswith("."):
+        return ATOM
+    if before.endswith(("(", ", ")) and after.startswith((")", ",")):
+        return 0
+    if not before:
+        return op.precedence + (op.name == "power")  # ** associates to the right
+    reassociates = op.name in ("add", "times") and argument.op not in ("add", "subtract", "times", "over")
+    return op.precedence + (not reassociates and op.name not in ("negate", "power"))
 
 
 @dataclass
@@ -84,22 +98,18 @@ class Emitter:
 
     def operator(self, node: Node) -> tuple[str, int]:
         op = OPERATORS[node.op]
-        template = op.numeric if op.numeric and self.is_plain(node.args[0]) else op.torch
-        if "(" in op.torch.split("{0}")[0]:  # a call: commas separate the arguments
-            arguments = [self.text(a) for a in node.args]
-            if op.torch.startswith("({0}"):
-                arguments = [self.at(a, SIGN) for a in node.args]
-        elif op.precedence == ATOM:  # a method: {0}.abs()
-            arguments = [self.at(node.args[0], ATOM)]
-        else:
-            left = op.precedence + (node.op == "power")
-            arguments = [self.at(a, left if i == 0 else op.precedence + 1) for i, a in enumerate(node.args)]
-            if node.op in ("add", "times"):
-                arguments[1] = self.at(node.args[1], op.precedence)
-                if node.args[1].op in ("add", "subtract", "times", "over"):  # keep the order of evaluation
-                    arguments[1] = self.at(node.args[1], op.precedence + 1)
-        self.helpers.add(template.split("(")[0])
-        return template.format(*arguments), op.precedence
+        plain = bool(op.numeric) and all(map(self.is_plain, node.args))
+        template = op.numeric if plain else op.torch
+        if node.op == "compare":
+            template = template.replace("{op}", node.attr)
+        parts: list[str] = []
+        end = 0
+        for slot in re.finditer(r"\{(\d)\}", template):
+            argument = node.args[int(slot[1])]
+            parts += template[end : slot.start()], self.at(argument, _needed(template, slot, op, argument))
+            end = slot.end()
+        self.helpers |= set(re.findall(r"\w+(?=\()", template))
+        return "".join([*parts, template[end:]]), op.precedence
 
     def per_matrix(self, scalar: Node, precedence: int = PRODUCT) -> str:
         """A scalar as the factor of a matrix: (..., 1) -> (..., 1, 1)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -36,8 +37,15 @@ def helper_texts() -> dict[str, str]:
 
 
 def helpers(used: set[str]) -> list[str]:
-    """The texts of the used helpers, in the order of the helpers' file."""
-    return [text for name, text in helper_texts().items() if name in used]
+    """The texts of the used helpers and of those that they call, in the order of the helpers' file."""
+    texts = helper_texts()
+    wanted, new = set(), used & texts.keys()
+    while new:
+        wanted |= new
+        new = {
+            name for text in map(texts.get, new) for name in re.findall(r"\w+(?=\()", text or "")
+        } & texts.keys() - wanted
+    return [text for name, text in texts.items() if name in wanted]
 
 
 def files(program: ir.Algorithm | ir.Problem, stem: str) -> dict[str, str]:

@@ -11,9 +11,70 @@ def matvec(M: Tensor, v: Tensor) -> Tensor:
     return (v.unsqueeze(-2) @ M.mT).squeeze(-2)
 
 
-def soft(v: Tensor, theta: Tensor) -> Tensor:
+def soft(v: Tensor, theta: Tensor | float) -> Tensor:
     """sign(v)*max(|v| - theta, 0) for theta >= 0, entry by entry."""
-    return v - v.clamp(-theta, theta)
+    return v - v.clamp(-theta, theta)  # type: ignore[arg-type]
+
+
+def soft_ss(v: Tensor, theta: Tensor | float, p: Tensor | float) -> Tensor:
+    """Support selection: entries above theta and above the (1 - p)-quantile of |v| pass, others are soft-thresholded.
+
+    No gradient flows through the choice.
+    """
+    size = v.detach().abs()
+    chosen = (size > theta) & (size > quantile(size, 1 - p))
+    return torch.where(chosen, v, soft(v, theta))
+
+
+def quantile(v: Tensor, q: Tensor | float) -> Tensor:
+    """The q-quantile over the last axis, (..., 1), linear between entries; q is a number or (..., 1)."""
+    ordered = v.sort(-1).values
+    place = (torch.as_tensor(q, dtype=v.dtype, device=v.device) * (v.shape[-1] - 1)).clamp(0, v.shape[-1] - 1)
+    low = place.floor().expand(*v.shape[:-1], 1)
+    below, above = (ordered.gather(-1, i.long()) for i in (low, (low + 1).clamp(max=v.shape[-1] - 1)))
+    return below + (place - low) * (above - below)
+
+
+def huber(v: Tensor, delta: Tensor | float) -> Tensor:
+    """v^2/2 where |v| <= delta, delta*(|v| - delta/2) beyond, entry by entry."""
+    size = v.abs()
+    return torch.where(size <= delta, 0.5 * v * v, delta * (size - 0.5 * delta))
+
+
+def larger(a: Tensor | float, b: Tensor | float) -> Tensor:
+    """max(a, b), entry by entry."""
+    a, b = (a, b) if isinstance(a, Tensor) else (b, a)
+    return torch.maximum(a, b) if isinstance(b, Tensor) else a.clamp(min=b)  # type: ignore[union-attr, arg-type]
+
+
+def smaller(a: Tensor | float, b: Tensor | float) -> Tensor:
+    """min(a, b), entry by entry."""
+    a, b = (a, b) if isinstance(a, Tensor) else (b, a)
+    return torch.minimum(a, b) if isinstance(b, Tensor) else a.clamp(max=b)  # type: ignore[union-attr, arg-type]
+
+
+def nonzeros(v: Tensor) -> Tensor:
+    """||v||_0, (..., 1)"""
+    return (v != 0).to(v.dtype).sum(-1, keepdim=True)
+
+
+def analytic_weight(A: Tensor) -> Tensor:
+    """W (m, n) that minimizes ||W'*A||_F subject to w_i'*a_i = 1: w_i = M*a_i/(a_i'*M*a_i), M = inv(A*A')."""
+    M_A = torch.cholesky_solve(A, torch.linalg.cholesky(A @ A.mT))
+    return M_A / (A * M_A).sum(-2, keepdim=True)
+
+
+def symmetric_weight(A: Tensor) -> Tensor:
+    """W = G'*G*A (m, n) with G = sqrt(n/m)*inv(A*A')^(1/2): W'*A is symmetric, its diagonal 1 in the mean."""
+    m, n = A.shape[-2:]
+    return n / m * torch.cholesky_solve(A, torch.linalg.cholesky(A @ A.mT))
+
+
+def coherence(W: Tensor, A: Tensor) -> Tensor:
+    """The largest |w_i'*a_j|, i != j, (..., 1)."""
+    products = (W.mT @ A).abs()
+    off = products - torch.diag_embed(torch.diagonal(products, dim1=-2, dim2=-1))
+    return off.amax((-2, -1)).unsqueeze(-1)
 
 
 def spectral_squared(M: Tensor) -> Tensor:
