@@ -30,7 +30,7 @@ def test_a_rule_becomes_a_file_without_mistakes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("rule", "codes"), [
     ("x+ = x - alpha*grad f(x)", []), ("x+ = prox_r,alpha(x - alpha*grad f(x))", []),
-    ("x+ = x - alpha*grad f(x) + W*b", ["L2O503", "L2O503"]), ("z+ = z - alpha*grad f(z)", ["L2O503"]),
+    ("x+ = x - alpha*grad f(x) + W*b", ["L2O503", "L2O503"]), ("z+ = z - alpha*grad f(z)", ["L2O509"]),
     ("x+ = x - - ", ["L2O107"]),
 ])  # fmt: skip
 def test_bare_rules(rule: str, codes: list[str]) -> None:

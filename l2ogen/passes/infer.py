@@ -136,7 +136,7 @@ def _write(rule: _Rule, lines: list[t.Assignment]) -> str:
         *(f"  {show(s)}" for s in lines),
         "}",
     ]
-    if objective:
+    if rule.smooth and rule.proximable:  # lasso has both parts; a rule for one alone names its problem itself
         out += ["train {", "  on lasso(m = 20, n = 40, sparsity = 5)"]
         if names:
             out += [
