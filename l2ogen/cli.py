@@ -293,7 +293,9 @@ def eval_(
         sys.exit(1)
     from rich.console import Console
 
-    Console().print(table)
+    console = Console()
+    console.width = max(console.width, 92)
+    console.print(table)
     for path in files:
         click.echo(path)
 
@@ -315,6 +317,7 @@ def demo(rule: str | None, out: Path, data: Path | None, steps: int | None) -> N
     from .runtime import RunError
 
     console = Console()
+    console.width = max(console.width, 92)  # the tables need it, also where the output is no terminal
     try:
         made = job.run(job.free_folder(out), console, rule=rule or job.RULE, data=data, steps=steps)
     except api.SpecError as error:

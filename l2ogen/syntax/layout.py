@@ -8,7 +8,6 @@ mended, so the parser only ever sees balanced text.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import islice
 
 from lark import Token
 
@@ -42,6 +41,7 @@ class Layout:
 
     def run(self, raw: Iterable[Token]) -> Layout:
         tokens = list(raw)
+        following = self.following(tokens)
         pending: Token | None = None
         for i, raw_token in enumerate(tokens):
             token = self.mend(raw_token)
@@ -54,7 +54,7 @@ class Layout:
                     if pending is None or token.type == "SEMICOLON":
                         pending = token
             else:
-                after = next((k for k in islice(tokens, i + 1, None) if k.type not in ("NEWLINE", "COMMENT")), None)
+                after = following[i]
                 if token.type in BLOCKS and after is not None and after.type == "LBRACE":
                     self.close_block_before(token, pending)
                 if token.type in ("WITH", "TAIL") and after is not None and after.type in ("NAME", "NUMBER", "REPEAT"):
@@ -69,6 +69,16 @@ class Layout:
         while self.open:
             self.close_open(end or 0)
         return self
+
+    def following(self, tokens: list[Token]) -> list[Token | None]:
+        """For each token the next one that is neither a newline nor a comment."""
+        found: list[Token | None] = []
+        after: Token | None = None
+        for token in reversed(tokens):
+            found.append(after)
+            if token.type not in ("NEWLINE", "COMMENT"):
+                after = token
+        return found[::-1]
 
     def mend(self, token: Token) -> Token:
         """A quotation that is not closed, or in curly marks, as the string that was meant."""
