@@ -31,11 +31,38 @@ def test_a_rule_becomes_a_file_without_mistakes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("rule", "codes"), [
     ("x+ = x - alpha*grad f(x)", []), ("x+ = prox_r,alpha(x - alpha*grad f(x))", []),
     ("x+ = x - alpha*grad f(x) + W*b", ["L2O503", "L2O503"]), ("z+ = z - alpha*grad f(z)", ["L2O509"]),
-    ("x+ = x - - ", ["L2O107"]),
+    ("x+ = x - - ", ["L2O107"]), ("x+ = x - alpha*gard f(x)", ["L2O201"]), ("x = x - alpha*grad f(x)", ["L2O508"]),
+    ("x+ = x - alpha*grad f(x) + beta*(x - x_prev); x_prev+ = x", []), ("x+ = A*x", ["L2O510"]), ("", ["L2O114"]),
+    ("v = grad f(x); x+ = x - P*v", []), ("x+ = x - x*grad f(x)", ["L2O302"]),
+    ("t+ = (1 + sqrt(1 + 4*t^2))/2; x+ = prox_r,a(z - a*grad f(z)); z+ = x+ + ((t - 1)/t+)*(x+ - x)", []),
 ])  # fmt: skip
 def test_bare_rules(rule: str, codes: list[str]) -> None:
     code, output = run("check", "-e", rule, "--json")
     assert [d["code"] for d in json.loads(output)["diagnostics"]] == codes and code == bool(codes)
+
+
+def test_an_unused_state_is_a_warning() -> None:
+    code, output = run("check", "-e", "x+ = x - alpha*grad f(x); x_prev+ = x", "--json")
+    (d,) = json.loads(output)["diagnostics"]
+    assert (code, d["code"], d["severity"]) == (0, "L2O203", "warning")
+
+
+def test_json_keys_are_stable(tmp_path: Path) -> None:
+    """The keys of language.md, section 4; one object for one file, a list for several."""
+    file = tmp_path / "spec.l2o"
+    file.write_text("algorithm T\nproblem { f(x) : convex, smooth(L); minimize f(x) }\nstate { x in R^n }\n"
+                    "update {\n  x+ = x - alhpa*grad f(x)\n}\n")  # fmt: skip
+    code, output = run("check", str(file), "--json")
+    report = json.loads(output)
+    assert code == 1 and {"file", "algorithm", "variant", "ok", "diagnostics", "targets"} <= report.keys()
+    assert report["file"] == file.as_posix() and report["ok"] is False and report["targets"] == []
+    (d,) = report["diagnostics"]
+    assert d == {
+        "code": "L2O201", "severity": "error", "message": "`alhpa` is not declared", "file": file.as_posix(),
+        "line": 5, "column": 12, "end_line": 5, "end_column": 17, "help": "",
+    }  # fmt: skip
+    code, output = run("check", "ista", "lasso", "--json")
+    assert code == 0 and [r["algorithm"] for r in json.loads(output)] == ["ISTA", None]
 
 
 def test_wrong_usage() -> None:
@@ -48,14 +75,15 @@ def test_compile_writes_all_or_nothing(tmp_path: Path) -> None:
     bad.write_text("algorithm T\nupdate { x+ = }\n")
     code, output = run("compile", "ista", str(bad), "-o", str(out))
     assert code == 1 and "nothing was written" in output and not out.exists()
+    assert run("compile", "-e", "x+ = x - c", "-o", str(out))[0] == 1 and not out.exists()
     assert run("compile", "ista", "-o", str(out))[0] == 0
-    assert [p.name for p in out.iterdir()] == ["ista.py"]
+    assert [p.name for p in out.iterdir()] == ["ista.py"]  # and no temporary file
     edited = (out / "ista.py").read_text().replace("x_next = ", "x_next = 2 * ")
     (out / "ista.py").write_text(edited)
     assert run("compile", "ista", "fista", "-o", str(out))[0] == 1
     assert (out / "ista.py").read_text() == edited and not (out / "fista.py").exists()
     assert run("compile", "ista", "-o", str(out), "--force")[0] == 0
-    assert (out / "ista.py").read_text() != edited
+    assert (out / "ista.py").read_text() != edited and [p.name for p in out.iterdir()] == ["ista.py"]
 
 
 def test_fmt_leaves_a_file_with_mistakes_alone(tmp_path: Path) -> None:

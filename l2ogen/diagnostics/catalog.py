@@ -493,6 +493,13 @@ def nothing_reported(span: Span, variable: str) -> Diagnostic:
     )  # fmt: skip
 
 
+def nothing_minimized(span: Span) -> Diagnostic:
+    return Diagnostic(
+        "L2O510", "the rule uses no function that it could minimize", span, "",
+        "use `grad f(…)` or `prox_r,P(…)`; a rule that recovers a vector is written as a file",
+    )  # fmt: skip
+
+
 # ---- 6xx: training and data ------------------------------------------------------------------------
 
 

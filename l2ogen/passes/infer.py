@@ -10,12 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ..core.operators import CALLS
-from ..diagnostics import Diagnostic, catalog
+from ..diagnostics import Diagnostic, catalog, nearest
 from ..syntax import tree as t
 from ..syntax.parser import Parsed
 from ..syntax.printer import show
+from .expressions import APPLIED
 
-KNOWN = {"k", "L", "F", "I"}
+RESERVED = {"k": "the iteration number", "I": "the identity"}
+KNOWN = {"L", "F", *RESERVED}
 
 
 @dataclass
@@ -30,6 +32,8 @@ class _Rule:
     momenta: dict[str, t.Name] = field(default_factory=dict)
     thresholds: dict[str, t.Name] = field(default_factory=dict)
     gradients: dict[str, t.Apply] = field(default_factory=dict)
+    slopes: set[str] = field(default_factory=set)
+    """Lets made of a gradient: what multiplies one is a step, too."""
 
 
 def infer(parsed: Parsed, report: list[Diagnostic]) -> str | None:
@@ -39,13 +43,47 @@ def infer(parsed: Parsed, report: list[Diagnostic]) -> str | None:
     for s in lines:
         for target in s.targets:
             (rule.states if target.next else rule.lets).setdefault(target.id, target)
+            if any(isinstance(n, t.Apply) for n in t.walk(s.value)) and not target.next:
+                rule.slopes.add(target.id)
     for s in lines:
         for node in t.walk(s.value):
             _functions(node, rule)
     for s in lines:
         for node in t.walk(s.value):
             _roles(node, rule)
-    known = {n for what, names in vars(rule).items() if what != "gradients" for n in names} | KNOWN
+    _notation(lines, report)
+    if not report:
+        _names(rule, lines, report)
+    if not rule.states and lines:
+        report[:] = [catalog.nothing_iterated(lines[0].targets[0].span)]
+    elif not report:
+        _structure(rule, report)
+    return None if report else _write(rule, lines)
+
+
+def _notation(lines: list[t.Assignment], report: list[Diagnostic]) -> None:
+    """What is misspelled, or is not available in a bare rule."""
+    for s in lines:
+        if s.implicit is not None:
+            help = "solve it for the next iterate: `x+ = prox_r,P(…)`"
+            report.append(catalog.not_available(s.span, "an implicit rule", help))
+            return
+        for node in t.walk(s.value):
+            word = node.op if isinstance(node, t.Apply) else node.fn if isinstance(node, t.Call) else None
+            if word is None or word.id in ("grad", "prox") or word.id in CALLS:
+                continue
+            meant = nearest(word.id, ["grad"] if isinstance(node, t.Apply) else [*CALLS, "prox"])
+            if word.id in APPLIED:
+                help = "write `grad f(…)` of a smooth function, `prox_r,P(…)` of a proximable one"
+                report.append(catalog.not_available(word.span, f"`{word.id}`", help))
+            elif meant is not None:
+                report.append(catalog.unknown_name(word.span, word.id, meant))
+
+
+def _names(rule: _Rule, lines: list[t.Assignment], report: list[Diagnostic]) -> None:
+    """Names without a role, and names that the language keeps."""
+    roles = (rule.states, rule.lets, rule.smooth, rule.proximable, rule.steps, rule.momenta, rule.thresholds)
+    known = {name for names in roles for name in names} | KNOWN
     unknown: dict[str, t.Name] = {}
     for s in lines:
         for node in t.walk(s):
@@ -57,11 +95,20 @@ def infer(parsed: Parsed, report: list[Diagnostic]) -> str | None:
         if name.next or any(s.targets[0].id == name.id for s in lines):
             help = f"a state has its own line: `{name.id}+ = …`"
         report.append(catalog.cannot_infer(name.span, name.text, help))
-    if not rule.states and lines:
-        report[:] = [catalog.nothing_iterated(lines[0].targets[0].span)]
-    elif "x" not in rule.states and not report:
+    for name in (*rule.states.values(), *rule.lets.values()):
+        if name.id in RESERVED:
+            report.append(catalog.reserved_name(name.span, name.id, RESERVED[name.id]))
+
+
+def _structure(rule: _Rule, report: list[Diagnostic]) -> None:
+    """A rule iterates `x` and uses at most one function of each kind, and one at all."""
+    if "x" not in rule.states:
         report.append(catalog.nothing_reported(next(iter(rule.states.values())).span, "x"))
-    return None if report else _write(rule, lines)
+    elif not rule.smooth and not rule.proximable:
+        report.append(catalog.nothing_minimized(rule.states["x"].span))
+    for kind, functions in (("smooth", list(rule.smooth.values())), ("proximable", list(rule.proximable.values()))):
+        for extra in functions[1:]:
+            report.append(catalog.role_taken(extra.span, extra.id, kind, functions[0].span))
 
 
 def _functions(node: t.Node, rule: _Rule) -> None:
@@ -80,7 +127,7 @@ def _functions(node: t.Node, rule: _Rule) -> None:
 def _roles(node: t.Node, rule: _Rule) -> None:
     match node:
         case t.Binary(op="*" | ".*", left=left, right=right):
-            if any(isinstance(n, t.Apply) for n in t.walk(right)):
+            if any(isinstance(n, t.Apply) or (isinstance(n, t.Name) and n.id in rule.slopes) for n in t.walk(right)):
                 _mark(left, rule, rule.steps)
             elif {n.id for n in t.walk(right) if isinstance(n, t.Name)} & set(rule.states):
                 _mark(left, rule, rule.momenta)
@@ -121,8 +168,9 @@ def _write(rule: _Rule, lines: list[t.Assignment]) -> str:
         out += ["problem {", *functions, f"  minimize {objective}", "}"]
     if predicted:
         inputs = [f"detach({show(a.arg)}), detach({show(a)})" for a in rule.gradients.values()]
-        out += ["networks { phi = lstm(hidden = 20, layers = 2, head = 20) per coordinate }"]
-        call = f"phi({', '.join(inputs) or ', '.join(f'detach({s})' for s in rule.states)})"
+        network = next(n for n in ("phi", "psi", "network") if n not in ranges and n not in rule.states | rule.lets)
+        out += [f"networks {{ {network} = lstm(hidden = 20, layers = 2, head = 20) per coordinate }}"]
+        call = f"{network}({', '.join(inputs) or ', '.join(f'detach({s})' for s in rule.states)})"
     if names:
         out += ["parameters {"]
         if predicted:
@@ -130,8 +178,10 @@ def _write(rule: _Rule, lines: list[t.Assignment]) -> str:
             out += [f"  predicted {', '.join(predicted)} in diag(n) = {call} with {facts}"]
         out += [f"  learned {n} in R with {ranges[n]}" for n in learned]
         out += ["}"]
+    scalars = _scalars(rule, lines)
+    vectors = [f"{', '.join(n for n in rule.states if n not in scalars)} in R^n = 0"]
     out += [
-        f"state {{ {', '.join(rule.states)} in R^n = 0 }}",
+        f"state {{ {'; '.join(vectors + [f'{n} in R = 1' for n in scalars])} }}",
         "update {",
         *(f"  {show(s)}" for s in lines),
         "}",
@@ -148,3 +198,15 @@ def _write(rule: _Rule, lines: list[t.Assignment]) -> str:
             ]
         out += ["}"]
     return "\n".join(out) + "\n"
+
+
+def _scalars(rule: _Rule, lines: list[t.Assignment]) -> list[str]:
+    """States computed from numbers and each other alone, such as FISTA's t; they start at 1."""
+    needs = {s.targets[0].id: {n.id for n in t.walk(s.value) if isinstance(n, t.Name)} for s in lines}
+    found = {name for name in rule.states if name != "x"}
+    while True:
+        known = found | set(CALLS) | {"k", "L"}
+        smaller = {name for name in found if needs[name] <= known}
+        if smaller == found:
+            return [name for name in rule.states if name in found]
+        found = smaller

@@ -174,7 +174,7 @@ class _Printer:
         name = "ℝ" if self.unicode and n.name == "R" else n.name
         if not n.sizes:
             return name
-        if n.name == "R":
+        if n.name == "R" or len(n.sizes) > 1:
             plain = len(n.sizes) == 1 and isinstance(n.sizes[0], t.Name | t.Number)
             return f"{name}^{self.text(n.sizes[0])}" if plain else f"{name}^({self.list(n.sizes)})"
         return f"{name}({self.list(n.sizes)})"

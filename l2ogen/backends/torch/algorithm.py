@@ -8,7 +8,7 @@ from typing import Any
 
 from ...core import ir
 from .emit import Emitter, class_name, python_name
-from .program import COSTLY, StepWriter, range_call, shape
+from .program import COSTLY, StepWriter, range_call, shape, step_sizes
 
 
 def algorithm_context(a: ir.Algorithm) -> tuple[dict[str, Any], set[str]]:
@@ -21,13 +21,13 @@ def algorithm_context(a: ir.Algorithm) -> tuple[dict[str, Any], set[str]]:
         "rule": [_rule_line(a, s) for s in a.statements if isinstance(s, ir.Assignment)],
         "parameters": [_parameter_row(p) for p in a.parameters],
         "states": [
-            {"name": python_name(s.name), "shape": shape(s.type), "init": _initial_state(a, s)} for s in a.states
+            {"name": python_name(s.name), "shape": shape(s.type), "init": _initial_state(a, s, used)} for s in a.states
         ],
         "fields": step.state_fields, "lines": step.lines,
         "read": [f for f, _ in step.state_fields if _occurs(f, codes)],
         "uses_k": _occurs("k", codes),
         "networks": [_network(a, n) for n in a.networks],
-        "next": [f"{s.name}_next" for s in a.states] + [python_name(n.name) for n in a.networks],
+        "next": list(writer.next_names.values()) + [python_name(n.name) for n in a.networks],
         **_constructor(a, used),
     }  # fmt: skip
     return context, used
@@ -46,10 +46,13 @@ def _parameter_row(p: ir.Parameter) -> dict[str, str]:
     return {"name": p.name, "kind": p.kind, "space": str(p.type), "fact": p.text}
 
 
-def _initial_state(a: ir.Algorithm, s: ir.State) -> str:
+def _initial_state(a: ir.Algorithm, s: ir.State, used: set[str]) -> str:
     emitter = Emitter(
         {("data", d.name): f"problem.{d.name}" for d in a.data}
-        | {("lipschitz", f.lipschitz): "problem.L" for f in a.functions if f.lipschitz}
+        | {("lipschitz", f.lipschitz): "problem.L" for f in a.functions if f.lipschitz},
+        helpers=used,
+        like="problem.like",
+        sizes=step_sizes(a),
     )
     zeros = "problem.zeros()" if s.type.kind == "vector" else "problem.zeros(1)"
     value = emitter.text(s.init)
@@ -88,8 +91,8 @@ def _constructor(a: ir.Algorithm, used: set[str]) -> dict[str, Any]:
                 lines.append(f"{name} = {emitter.text(node)}")
                 emitter.temporaries[node] = name
         value = _initial_value(p, dims, emitter)
-        call = range_call(p, emitter)
-        if call is not None and p.init is not None:
+        call = range_call(p, emitter) if p.init is not None else None  # without init the raw number starts
+        if call is not None:
             used.add(call[0] + "_inverse")
             value = f"{call[0]}_inverse({value}, {call[1]})"
         if p.per_iteration:

@@ -62,6 +62,10 @@ class Emitter:
     temporaries: dict[Node, str] = field(default_factory=dict)
     helpers: set[str] = field(default_factory=set)
     """Helper functions that the text calls."""
+    like: str = "like"
+    """dtype and device of new tensors, as keyword arguments."""
+    sizes: dict[str, str] = field(default_factory=dict)
+    """Where a size is read from; a size that is missing here is a local variable of its own name."""
 
     def text(self, node: Node) -> str:
         return self.emit(node)[0]
@@ -81,7 +85,8 @@ class Emitter:
             case "symbol":
                 return self.names[node.attr], ATOM
             case "identity":
-                return f"torch.eye({node.type.rows}, **like)", ATOM
+                rows = str(node.type.rows)
+                return f"torch.eye({self.sizes.get(rows, rows)}, **{self.like})", ATOM
             case "grad":
                 return f"problem.grad_f({self.text(node.args[0])})", ATOM
             case "prox":

@@ -45,18 +45,17 @@ class StepWriter:
         self.program = program
         self.lines: list[Line] = []
         self.defined: set[str] = set()
-        self.taken = {python_name(s.name) for s in program.states} | {python_name(p.name) for p in program.parameters}
+        self.lets = [s.name for s in program.statements if isinstance(s, ir.Assignment) and not s.next]
+        names_of = [[d.name for d in part] for part in (program.states, program.parameters, program.networks)]
+        self.taken = {python_name(name) for part in (*names_of, self.lets) for name in part}
+        self.next_names = {s.name: self.free(f"{s.name}_next") for s in program.states}
         names = {("iteration", "k"): "k"} | {("state", s.name): python_name(s.name) for s in program.states}
-        names |= {("next", s.name): f"{s.name}_next" for s in program.states}
+        names |= {("next", name): text for name, text in self.next_names.items()}
         names |= {("parameter", p.name): python_name(p.name) for p in program.parameters}
         names |= {("data", d.name): f"problem.{d.name}" for d in program.data}
         names |= {("lipschitz", f.lipschitz): "problem.L" for f in program.functions if f.lipschitz}
-        names |= {
-            ("let", s.name): python_name(s.name)
-            for s in program.statements
-            if isinstance(s, ir.Assignment) and not s.next
-        }
-        self.emitter = Emitter(names)
+        names |= {("let", name): python_name(name) for name in self.lets}
+        self.emitter = Emitter(names, like="problem.like", sizes=step_sizes(program))
         self.counts = Counter(n for e in self.expressions() for n in e.walk() if n.op in COSTLY)
 
     def expressions(self) -> list[ir.Node]:
@@ -76,7 +75,7 @@ class StepWriter:
             self.prepare(s.value)
             self.lines.append(Line("", _one_line(source[s.span.start : s.span.end])))
             self.hoist(s.value)
-            target = f"{s.name}_next" if s.next else python_name(s.name)
+            target = self.next_names[s.name] if s.next else python_name(s.name)
             self.lines.append(Line(f"{target} = {self.emitter.text(s.value)}", shape(self.program_type(s))))
         fields = [(python_name(s.name), shape(s.type)) for s in self.program.states]
         fields += [(python_name(n.name), f"hidden state of {n.name}") for n in self.program.networks]
@@ -143,11 +142,24 @@ class StepWriter:
         point = node.args[-1] if node.args else None
         suffix = f"_{point.name}" if point is not None and point.op == "symbol" else ""
         stem = f"grad_f{suffix}" if node.op == "grad" else f"{node.op}{suffix}"
+        return self.free(stem)
+
+    def free(self, stem: str) -> str:
+        """The name, numbered if it is taken; taken from now on."""
         name, i = stem, 1
         while name in self.taken:
             i, name = i + 1, f"{stem}_{i + 1}"
         self.taken.add(name)
         return name
+
+
+def step_sizes(program: ir.Algorithm) -> dict[str, str]:
+    """Where `step` and `init_state` read a size from: the variable, or the data of the instance."""
+    sizes = {str(s.type.rows): "problem.zeros().shape[-1]" for s in program.states if s.type.kind == "vector"}
+    for d in program.data:
+        for i, size in enumerate(d.type.sizes):
+            sizes[str(size)] = f"problem.{d.name}.shape[{i - len(d.type.sizes)}]"
+    return sizes
 
 
 def range_call(p: ir.Parameter, emitter: Emitter) -> tuple[str, str] | None:
