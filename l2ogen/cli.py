@@ -227,26 +227,21 @@ def _changes(arguments: list[str]) -> dict[str, str]:
     return found
 
 
-FREE = {"ignore_unknown_options": True, "allow_extra_args": True}
-
-
-@main.command(context_settings=FREE)
-@click.argument("name", required=False, metavar="[FILE|NAME]")
+@main.command(context_settings={"ignore_unknown_options": True})
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[FILE|NAME]")
 @click.option("-e", "rule", metavar="RULE", help="A bare rule instead of a file.")
 @click.option("-o", "folder", type=click.Path(path_type=Path), help="The run folder [default: runs/NAME].")
 @click.option("--resume", is_flag=True, help="Continue the run in the folder at its last checkpoint.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
-@click.pass_context
-def train(
-    ctx: click.Context, name: str | None, rule: str | None, folder: Path | None, resume: bool, quiet: bool
-) -> None:
+def train(words: tuple[str, ...], rule: str | None, folder: Path | None, resume: bool, quiet: bool) -> None:
     """Train a spec on the problem it names. Every setting of its `train` block is an option: --steps 200 --m 20."""
     _need_torch()
     from . import api
     from .runtime import Run, RunError
     from .runtime import train as carry_on
 
-    changes = _changes(ctx.args)
+    name = words[0] if words and not words[0].startswith("--") else None  # click cannot tell it from --steps
+    changes = _changes(list(words[name is not None :]))
     if resume:
         if folder is None or name is not None or changes:
             raise click.UsageError("--resume takes the run folder alone: l2ogen train -o runs/NAME --resume")

@@ -102,3 +102,9 @@ def test_checking_imports_no_torch() -> None:
         "assert not {'torch', 'numpy', 'sympy'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("words", [["-e", RULE, "--steps", "0"], ["l2o_pa", "--steps=0"], ["--steps", "0", "-e", RULE]])
+def test_train_hands_its_options_to_the_settings(words: list[str], tmp_path: Path) -> None:
+    code, output = run("train", *words, "-o", str(tmp_path / "run"), "--quiet")
+    assert code == 1 and "steps" in output and not (tmp_path / "run").exists()
