@@ -1,4 +1,4 @@
-# l2ogen 6a2ef0b50af6 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen ddbfaf014561 is the checksum of the lines below; an edited file is not overwritten.
 """FISTA, with the problem `lasso`.
 
 Beck and Teboulle (2009): proximal gradient with Nesterov's extrapolation; the reported iterate is x, not z.
@@ -37,7 +37,7 @@ def spectral_squared(M: Tensor) -> Tensor:
     """||M||_2^2, (..., 1): the largest eigenvalue of the smaller Gram matrix, rounded up so that it is a bound."""
     gram = M @ M.mT if M.shape[-2] < M.shape[-1] else M.mT @ M
     largest = torch.linalg.eigvalsh(gram)[..., -1:]
-    return largest * (1 + 16 * torch.finfo(M.dtype).eps)
+    return largest * (1 + max(16, *M.shape[-2:]) * torch.finfo(M.dtype).eps)
 
 
 def gaussian(*shape: int, generator: torch.Generator | None, like: dict) -> Tensor:
@@ -53,6 +53,8 @@ def columns_normalized(M: Tensor) -> Tensor:
 def sparse_gaussian(*shape: int, generator: torch.Generator | None, like: dict) -> Tensor:
     """Exactly shape[-1] of the shape[-2] entries are N(0, 1), drawn without replacement; the others 0."""
     *batch, n, count = shape
+    if count > n:
+        raise ValueError(f"{count} of {n} entries can't be nonzero")
     chosen = torch.rand(*batch, n, generator=generator, **like).argsort(-1)[..., :count]
     values = torch.randn(*batch, count, generator=generator, **like)
     return torch.zeros(*batch, n, **like).scatter(-1, chosen, values)
@@ -82,11 +84,19 @@ class Lasso:
         self.b = b
         self.lam = torch.as_tensor(lam, **self.like)
         self.x_true = x_true
+        for value in (self.A, self.b, self.lam, ):
+            if not value.is_floating_point() or value.dtype != A.dtype:
+                raise ValueError(f"data must have one floating-point type: {value.dtype} beside {A.dtype}")
         self.m = A.shape[-2]
         self.n = A.shape[-1]
-        self.batch = torch.broadcast_shapes(A.shape[:-2], b.shape[:-1])
         if b.shape[-1] != self.m:
             raise ValueError(f"b: axis -1 has {b.shape[-1]} entries, not m = {self.m}")
+        if self.lam.dim() and self.lam.shape[-1] != 1:
+            raise ValueError(f"lam: a number or one for each instance, shape (..., 1), not {tuple(self.lam.shape)}")
+        try:
+            self.batch = torch.broadcast_shapes(self.A.shape[:-2], self.b.shape[:-1], self.lam.shape[:-1])
+        except RuntimeError:
+            raise ValueError("the leading dimensions of the data do not fit together") from None
         if not bool((self.lam > 0).all()):
             raise ValueError("lam > 0 is part of the problem")
 

@@ -1,4 +1,4 @@
-# l2ogen b92da4d44d42 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 05fda2a89953 is the checksum of the lines below; an edited file is not overwritten.
 """LISTA, with the problem `sparse_coding`.
 
 Gregor and LeCun (2010): free weights, one pair of matrices and one threshold per layer.
@@ -36,12 +36,12 @@ def spectral_squared(M: Tensor) -> Tensor:
     """||M||_2^2, (..., 1): the largest eigenvalue of the smaller Gram matrix, rounded up so that it is a bound."""
     gram = M @ M.mT if M.shape[-2] < M.shape[-1] else M.mT @ M
     largest = torch.linalg.eigvalsh(gram)[..., -1:]
-    return largest * (1 + 16 * torch.finfo(M.dtype).eps)
+    return largest * (1 + max(16, *M.shape[-2:]) * torch.finfo(M.dtype).eps)
 
 
 def at_least(raw: Tensor, low: Tensor | float) -> Tensor:
-    """Any real number into [low, inf); the identity above low, and low itself is reached."""
-    return low + raw.abs()
+    """Any real number into [low, inf): low + |raw|, so low itself is reached; the slope at raw = 0 is 1, not 0."""
+    return low + torch.where(raw < 0, -raw, raw)
 
 
 def at_least_inverse(value: Tensor, low: Tensor | float) -> Tensor:
@@ -87,11 +87,17 @@ class SparseCoding:
         self.A = A
         self.b = b
         self.x_true = x_true
+        for value in (self.A, self.b, ):
+            if not value.is_floating_point() or value.dtype != A.dtype:
+                raise ValueError(f"data must have one floating-point type: {value.dtype} beside {A.dtype}")
         self.m = A.shape[-2]
         self.n = A.shape[-1]
-        self.batch = b.shape[:-1]
         if b.shape[-1] != self.m:
             raise ValueError(f"b: axis -1 has {b.shape[-1]} entries, not m = {self.m}")
+        try:
+            self.batch = torch.broadcast_shapes(self.b.shape[:-1])
+        except RuntimeError:
+            raise ValueError("the leading dimensions of the data do not fit together") from None
 
     def zeros(self, size: int | None = None) -> Tensor:
         """Zeros for every instance, (..., size); without a size, of the variable's."""
@@ -146,20 +152,20 @@ class LISTA(nn.Module):
         n = A.shape[1]
         like = {"dtype": A.dtype, "device": A.device}
         spectral_squared_A = spectral_squared(A)
-        W1 = A.mT / spectral_squared_A.unsqueeze(-1)
-        self.W1 = nn.ParameterList(nn.Parameter(W1.clone()) for _ in range(layers))
-        W2 = torch.eye(n, **like) - A.mT @ A / spectral_squared_A.unsqueeze(-1)
-        self.W2 = nn.ParameterList(nn.Parameter(W2.clone()) for _ in range(layers))
-        theta = at_least_inverse(0.1 / spectral_squared_A, 0)
-        self.theta = nn.ParameterList(nn.Parameter(theta.clone()) for _ in range(layers))
+        initial = A.mT / spectral_squared_A.unsqueeze(-1)
+        self.W1 = nn.ParameterList(nn.Parameter(initial.clone()) for _ in range(layers))
+        initial = torch.eye(n, **like) - A.mT @ A / spectral_squared_A.unsqueeze(-1)
+        self.W2 = nn.ParameterList(nn.Parameter(initial.clone()) for _ in range(layers))
+        initial = at_least_inverse(0.1 / spectral_squared_A, 0)
+        self.theta = nn.ParameterList(nn.Parameter(initial.clone()) for _ in range(layers))
 
     def init_state(self, problem) -> State:
         x = problem.zeros()
         return State(0, x)
 
     def step(self, problem, state: State) -> State:
-        k, x = state.k, state.x
-        layer = min(k, self.layers - 1)  # past the last layer, the last one repeats
+        x = state.x
+        layer = min(state.k, self.layers - 1)  # past the last layer, the last one repeats
         W1_k = self.W1[layer]  # (n, m)
         W2_k = self.W2[layer]  # (n, n)
         theta_k = at_least(self.theta[layer], 0)  # (1)

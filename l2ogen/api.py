@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import pipeline
 from .backends.torch import generate
-from .backends.torch.emit import class_name
+from .backends.torch.names import classes
 from .core import ir
 from .diagnostics import Diagnostic, render
 from .source import Source
@@ -70,7 +70,8 @@ class Spec:
 
     def compile(self, problem: str | None = None) -> Any:
         """The generated class: a torch.nn.Module, or the class of a problem."""
-        return getattr(self.module(problem), class_name(self._program(problem).name))
+        names = classes(self._program(problem))
+        return getattr(self.module(problem), names["algorithm" if "algorithm" in names else "problem"])
 
     def train(self, folder: Path | str, *, problem: str | None = None, quiet: bool = False, **settings: Any) -> Run:
         """Train in a new run folder; settings override those of the spec. Returns the finished run."""
@@ -85,6 +86,19 @@ class Spec:
             run = Run.create(folder, place, spec=Path(place) / "spec.l2o", quiet=quiet, **settings)
         return train(run)
 
+    def problem(self, name: str | None = None) -> Spec:
+        """A problem as a spec of its own: the named one, looked for beside this file and among the shipped, else the
+        one under `train`. Raises ValueError where there is none."""
+        program = self.check().checked.program
+        if name is None and isinstance(program, ir.Problem):
+            return self
+        bound = program.training.problem if name is None and isinstance(program, ir.Algorithm) else None
+        if name is not None:
+            return problem(name, Path(self.checked.source.name).parent)
+        if bound is None:
+            raise ValueError(f"`{self.stem}` names no problem; say which")
+        return Spec(pipeline.check(bound.source))
+
     def _program(self, problem: str | None) -> ir.Algorithm | ir.Problem:
         self.check()
         program = self.checked.program
@@ -93,10 +107,8 @@ class Spec:
             return program
         if not isinstance(program, ir.Algorithm):
             raise ValueError(f"`{program.name}` is a problem; only an algorithm is compiled for one")
-        library = pipeline.Library(Path(self.checked.source.name).parent)
-        bound = library(problem)
-        if bound is None:
-            raise ValueError(f"no problem is called `{problem}`; known: {', '.join(library.known)}")
+        bound = self.problem(problem).checked.program
+        assert isinstance(bound, ir.Problem)
         report = pipeline.misfits(program, bound)
         if report:
             raise SpecError(report, program.source)
@@ -106,9 +118,23 @@ class Spec:
 def load(name: Path | str) -> Spec:
     """A spec by path or by the name of a shipped one. Raises FileNotFoundError; mistakes are kept in `diagnostics`."""
     path = pipeline.find(str(name))
-    if path is None:
+    if path is None or path.is_dir():
         raise FileNotFoundError(f"no spec {name}")
     return Spec(pipeline.check(Source.read(path)))
+
+
+def problem(name: str, folder: Path = Path(".")) -> Spec:
+    """A problem by path, or by name: beside `folder` first, then the shipped ones. Raises ValueError, SpecError."""
+    if Path(name).is_file():
+        found = Spec(pipeline.check(Source.read(Path(name)))).check()
+        if not isinstance(found.checked.program, ir.Problem):
+            raise ValueError(f"{name} is no problem")
+        return found
+    library = pipeline.Library(folder)
+    bound = library(name)
+    if bound is None:
+        raise ValueError(f"no problem is called `{name}`; known: {', '.join(library.known)}")
+    return Spec(pipeline.check(bound.source))
 
 
 def rule(text: str) -> Spec:

@@ -151,10 +151,14 @@ def compile_(names: tuple[str, ...], rule: str | None, out: Path, force: bool) -
     for job in found:
         if job.checked.program is None:
             continue
-        for name, text in generate.files(job.checked.program, pipeline.stem(job.checked)).items():
-            texts[out / job.relative.parent / name] = text
+        made = generate.files(job.checked.program, pipeline.stem(job.checked))
         if job.rule:
-            texts[out / "rule.l2o"] = job.checked.source.text
+            made["rule.l2o"] = generate.stamp(job.checked.source.text)
+        for name, text in made.items():
+            path = out / job.relative.parent / name
+            if path in texts:
+                raise click.UsageError(f"two specs would be written to {path}; compile them into different folders")
+            texts[path] = text
     try:
         written = write_all(texts, generate.untouched, force)
     except Edited as edited:
@@ -219,6 +223,8 @@ def _changes(arguments: list[str]) -> dict[str, str]:
         if not word.startswith("--"):
             raise click.UsageError(f"unexpected argument {word}")
         name, equals, value = word[2:].partition("=")
+        if name.replace("-", "_") in ("folder", "spec", "console", "problem", "generated", "sizes"):
+            raise click.UsageError(f"no such option: --{name}")
         if not equals:
             value = next(rest, "")
         if not value:
@@ -237,7 +243,7 @@ def train(words: tuple[str, ...], rule: str | None, folder: Path | None, resume:
     """Train a spec on the problem it names. Every setting of its `train` block is an option: --steps 200 --m 20."""
     _need_torch()
     from . import api
-    from .runtime import Run, RunError
+    from .runtime import Interrupted, Run, RunError
     from .runtime import train as carry_on
 
     name = words[0] if words and not words[0].startswith("--") else None  # click cannot tell it from --steps
@@ -253,22 +259,22 @@ def train(words: tuple[str, ...], rule: str | None, folder: Path | None, resume:
         else:
             spec = api.rule(rule) if rule is not None else api.load(str(name))
             run = spec.train(folder or Path("runs", spec.stem), quiet=quiet, **changes)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, IsADirectoryError) as error:
         raise click.UsageError(str(error)) from None
     except api.SpecError as error:
         click.echo(render(error.diagnostics, error.source, paint), err=True)
         sys.exit(1)
     except (RunError, ValueError) as error:
         click.echo(f"error: {error}", err=True)
-        sys.exit(1)
+        sys.exit(130 if isinstance(error, Interrupted) else 1)
     click.echo(f"best validation {run.best:.5g} after step {run.best_step}; weights in {run.folder}")
 
 
 @main.command("eval")
 @click.argument("names", nargs=-1, required=True, metavar="[RUN|NAME]...")
 @click.option("--on", "problem", metavar="PROBLEM", help="The problem [default: that of the first].")
-@click.option("--instances", default=256, show_default=True)
-@click.option("--iterations", default=100, show_default=True)
+@click.option("--instances", type=click.IntRange(min=1), default=256, show_default=True)
+@click.option("--iterations", type=click.IntRange(min=1), default=100, show_default=True)
 @click.option("--seed", default=777_000, show_default=True)
 @click.option("-o", "out", type=click.Path(path_type=Path), help="Also write OUT.png, OUT.md and OUT.json.")
 def eval_(
@@ -281,7 +287,7 @@ def eval_(
 
     try:
         table, files = compare(names, problem, instances, iterations, seed, out)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, IsADirectoryError) as error:
         raise click.UsageError(str(error)) from None
     except (RunError, ValueError) as error:
         click.echo(f"error: {error}", err=True)
@@ -301,7 +307,7 @@ def eval_(
 @click.option(
     "--data", type=click.Path(path_type=Path), envvar="L2OGEN_DATA", help="Folder with bsds_patches_lasso.npz."
 )
-@click.option("--steps", type=int, help="Training steps, where the spec's are too many.")
+@click.option("--steps", type=click.IntRange(min=1), help="Training steps, where the spec's are too many.")
 def demo(rule: str | None, out: Path, data: Path | None, steps: int | None) -> None:
     """From a rule to a checked, generated, trained and compared module, with a picture."""
     _need_torch()

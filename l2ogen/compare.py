@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import api, pipeline
+from . import api
+from .core import ir
 from .output import write_text
 
 if TYPE_CHECKING:
@@ -25,31 +26,31 @@ def compare(
     from .runtime import evaluate, evaluate_recovery, load_run, plot_comparisons
 
     algorithms: dict[str, Any] = {}
-    trained = None
-    for name in names:
-        if (Path(name) / "settings.json").is_file():
-            run = load_run(name)
-            trained = trained or run
-            algorithms[_free(run.settings.algorithm, algorithms)] = run.model
-            continue
-        spec = api.load(name)
-        module = spec.compile(problem)
-        try:
-            algorithms[_free(module.__name__, algorithms)] = module()
-        except TypeError:
-            raise ValueError(
-                f"{name} has weights for one set of shared data: train it, then name its run folder"
-            ) from None
-        if any(True for _ in algorithms[_last(algorithms)].parameters()):
-            raise ValueError(f"{name} has weights to train: l2ogen train {name}, then name its run folder")
+    runs = [load_run(name) for name in names if (Path(name) / "settings.json").is_file()]
+    specs = [api.load(name).check() for name in names if not (Path(name) / "settings.json").is_file()]
+    for spec in specs:
+        if isinstance(spec.checked.program, ir.Problem):
+            raise ValueError(f"{spec.stem} is a problem: name it with --on")
     generator = torch.Generator().manual_seed(seed)
-    if trained is not None and problem is None:
-        drawn = trained.training.sample(trained.settings, instances, generator, trained.shared)
+    if runs and problem is None:
+        first = runs[0]
+        drawn = first.training.sample(first.settings, instances, generator, first.shared)
     else:
-        chosen = problem or _problem_of(names[0])
-        drawn = api.load(_problem_file(chosen)).compile().sample(instances, generator=generator)
+        on = specs[0].problem(problem) if specs else api.problem(str(problem))
+        made, shared = on.compile(), runs[0].shared if runs else {}
+        if made.shared and set(made.shared) != set(shared):
+            raise ValueError(f"{on.stem} has data that all instances share: name a run trained on it, without --on")
+        drawn = made.sample(instances, **shared, generator=generator)
+    for run in runs:
+        algorithms[_free(run.settings.algorithm, algorithms)] = run.model
+    for spec in specs:
+        model = _untrained(spec, problem)
+        algorithms[_free(type(model).__name__, algorithms)] = model
     judge = evaluate if hasattr(drawn, "F") else evaluate_recovery
-    comparison = judge(algorithms, drawn, iterations)
+    try:
+        comparison = judge(algorithms, drawn, iterations)
+    except (RuntimeError, AttributeError, TypeError) as error:
+        raise ValueError(f"not all of these can run on `{drawn.name}`: {error}") from None
     files: list[Path] = []
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -60,8 +61,16 @@ def compare(
     return comparison.table(), files
 
 
-def _last(algorithms: dict[str, Any]) -> str:
-    return list(algorithms)[-1]
+def _untrained(spec: api.Spec, problem: str | None) -> Any:
+    """A module of a spec without weights."""
+    advice = f"{spec.stem} has weights to train: l2ogen train {spec.stem}, then name its run folder"
+    try:
+        model = spec.compile(problem)()
+    except TypeError:
+        raise ValueError(advice) from None
+    if any(True for _ in model.parameters()):
+        raise ValueError(advice)
+    return model
 
 
 def _free(name: str, taken: dict[str, Any]) -> str:
@@ -70,20 +79,3 @@ def _free(name: str, taken: dict[str, Any]) -> str:
     while free in taken:
         i, free = i + 1, f"{name} {i + 1}"
     return free
-
-
-def _problem_of(name: str) -> str:
-    """The problem that a spec trains on."""
-    program = api.load(name).check().checked.program
-    bound = getattr(getattr(program, "training", None), "problem", None)
-    if bound is None:
-        raise ValueError(f"{name} names no problem; say which with --on")
-    found: str = bound.name
-    return found
-
-
-def _problem_file(name: str) -> str:
-    path = pipeline.find(name)
-    if path is None:
-        raise FileNotFoundError(f"no problem is called {name}")
-    return str(path)

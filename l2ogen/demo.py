@@ -41,9 +41,10 @@ def run(folder: Path, console: Console, *, rule: str = RULE, data: Path | None =
     import torch
     from rich.syntax import Syntax
 
-    from .runtime import plot_comparisons
+    from .runtime import bsds_patches, plot_comparisons
 
     started = time.perf_counter()
+    bsds_patches(data, 1)  # a wrong folder is said now, not after the training
     console.rule("1. the rule", align="left")
     console.print(rule, highlight=False, markup=False)
     spec = api.rule(rule).check()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import keyword
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,9 +113,10 @@ def find(name: str) -> Path | None:
 def stem(checked: Checked) -> str:
     """What generated files are called: the spec's file name as an identifier, or the algorithm's name."""
     name = Path(checked.source.name).stem
-    if not name.isidentifier():
+    if not (name.isidentifier() and name.isascii()):
         name = checked.program.name.lower() if checked.program is not None else "spec"
-    return name
+    taken = keyword.iskeyword(name) or name in sys.stdlib_module_names or name in ("torch", "l2ogen")
+    return f"{name}_spec" if taken or name.endswith("_train") else name
 
 
 def misfits(program: ir.Algorithm, bound: ir.Problem) -> tuple[Diagnostic, ...]:

@@ -108,3 +108,43 @@ def test_checking_imports_no_torch() -> None:
 def test_train_hands_its_options_to_the_settings(words: list[str], tmp_path: Path) -> None:
     code, output = run("train", *words, "-o", str(tmp_path / "run"), "--quiet")
     assert code == 1 and "steps" in output and not (tmp_path / "run").exists()
+
+
+def test_two_specs_of_one_name_do_not_overwrite_each_other(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "t.l2o").write_text((Path(__file__).parent.parent / "specs/ista.l2o").read_text())
+    out = tmp_path / "out"
+    code, output = run("compile", str(tmp_path / "a/t.l2o"), str(tmp_path / "b/t.l2o"), "-o", str(out))
+    assert code == 2 and "two specs" in output and not out.exists()
+
+
+def test_a_second_rule_may_replace_the_first_but_not_an_edited_one(tmp_path: Path) -> None:
+    for rule in ("x+ = x - alpha*grad f(x)", RULE):
+        assert run("compile", "-e", rule, "-o", str(tmp_path))[0] == 0
+    spec = tmp_path / "rule.l2o"
+    assert run("check", str(spec))[0] == 0
+    spec.write_text(spec.read_text() + "# mine\n")
+    assert run("compile", "-e", RULE, "-o", str(tmp_path))[0] == 1 and spec.read_text().endswith("# mine\n")
+
+
+@pytest.mark.parametrize("stem", ["torch", "class", "a_train"])
+def test_file_names_that_python_could_not_import(stem: str, tmp_path: Path) -> None:
+    (tmp_path / f"{stem}.l2o").write_text((Path(__file__).parent.parent / "specs/ista.l2o").read_text())
+    assert run("compile", str(tmp_path / f"{stem}.l2o"), "-o", str(tmp_path))[0] == 0
+    assert [p.name for p in tmp_path.glob("*.py")] == [f"{stem}_spec.py"]
+
+
+def test_settings_that_cannot_be_trained_leave_no_folder(tmp_path: Path) -> None:
+    for words in (["--m", "3.5"], ["--sparsity", "50", "--n", "40"], ["--device", "meta:9:9"], ["--folder", "x"]):
+        code, _ = run("train", "-e", RULE, "-o", str(tmp_path / "run"), "--quiet", *words)
+        assert code in (1, 2) and not (tmp_path / "run").exists()
+
+
+def test_eval_takes_a_problem_beside_the_spec(tmp_path: Path) -> None:
+    text = (Path(__file__).parent.parent / "specs/problems/lasso.l2o").read_text()
+    own = text.replace("problem lasso", "problem mine").replace("250", "6").replace("500", "9").replace("sparsity = 50", "sparsity = 2")
+    (tmp_path / "mine.l2o").write_text(own.replace("(m, n)", "(m, p)").replace("R^n", "R^p").replace("n = 9", "p = 9").replace("(n, ", "(p, "))
+    code, output = run("eval", "ista", "fista", "--on", str(tmp_path / "mine.l2o"), "--instances", "4", "--iterations", "5")
+    assert code == 0 and "ISTA" in output and "mine" in output
+    assert run("eval", "lasso")[0] == 1 and run("eval", ".")[0] == 2 and run("eval", "ista", "--instances", "0")[0] == 2

@@ -31,8 +31,6 @@ class Operator:
     """Of the torch text: 5 atom, 4 power, 3 sign, 2 product, 1 sum."""
     costly: bool = False
     """Worth computing once when it occurs twice."""
-    numeric: str = ""
-    """The text where every argument is a Python number; empty: as `torch`."""
     latex: str = ""
     """Of operators written as calls; braces are doubled as in `str.format`."""
 
@@ -148,11 +146,11 @@ def unchecked(types: Sequence[Type]) -> Type:
 # ---- the table -------------------------------------------------------------------------------------
 
 
-def _function(name: str, torch: str = "", numeric: str = "", latex: str = "") -> Operator:
+def _function(name: str, torch: str = "", latex: str = "") -> Operator:
     """A function of every entry."""
     return Operator(
         name, 1, entrywise, torch or f"torch.{name}({{0}})",
-        numeric=numeric or f"math.{name}({{0}})", latex=latex or rf"\operatorname{{{{{name}}}}}\left({{0}}\right)",
+        latex=latex or rf"\operatorname{{{{{name}}}}}\left({{0}}\right)",
     )  # fmt: skip
 
 
@@ -163,23 +161,23 @@ CALLS: dict[str, Operator] = {
         _function("exp", latex=r"\exp\left({0}\right)"),
         _function("log", latex=r"\log\left({0}\right)"),
         _function("tanh", latex=r"\tanh\left({0}\right)"),
-        _function("sigmoid", numeric="1 / (1 + math.exp(-({0})))", latex=r"\sigma\left({0}\right)"),
-        _function("relu", numeric="max({0}, 0)"),
-        _function("elu", "torch.nn.functional.elu({0})", "({0} if {0} > 0 else math.expm1({0}))"),
-        _function("softplus", "torch.nn.functional.softplus({0})", "math.log1p(math.exp({0}))"),
-        _function("abs", "{0}.abs()", "abs({0})", r"\left|{0}\right|"),
-        _function("sign", numeric="math.copysign(1, {0})"),
+        _function("sigmoid", latex=r"\sigma\left({0}\right)"),
+        _function("relu"),
+        _function("elu", "torch.nn.functional.elu({0})"),
+        _function("softplus", "torch.nn.functional.softplus({0})"),
+        _function("abs", "{0}.abs()", r"\left|{0}\right|"),
+        _function("sign"),
         _function("floor", latex=r"\left\lfloor {0} \right\rfloor"),
-        Operator("max", 2, entrywise, "larger({0}, {1})", numeric="max({0}, {1})", latex=r"\max\left({0}, {1}\right)"),
-        Operator("min", 2, entrywise, "smaller({0}, {1})", numeric="min({0}, {1})", latex=r"\min\left({0}, {1}\right)"),
-        Operator("clip", 3, entrywise, "smaller(larger({0}, {1}), {2})", numeric="min(max({0}, {1}), {2})",
+        Operator("max", 2, entrywise, "larger({0}, {1})", latex=r"\max\left({0}, {1}\right)"),
+        Operator("min", 2, entrywise, "smaller({0}, {1})", latex=r"\min\left({0}, {1}\right)"),
+        Operator("clip", 3, entrywise, "smaller(larger({0}, {1}), {2})",
                  latex=r"\operatorname{{clip}}_{{[{1}, {2}]}}\left({0}\right)"),
         Operator("huber", 2, threshold, "huber({0}, {1})", latex=r"h_{{{1}}}\left({0}\right)"),
         Operator("soft", 2, threshold, "soft({0}, {1})", latex=r"\eta_{{{1}}}\left({0}\right)"),
         Operator("soft_ss", 3, selecting, "soft_ss({0}, {1}, {2})", latex=r"\eta^{{ss}}_{{{1}, {2}}}\left({0}\right)"),
-        Operator("where", 3, chosen, "torch.where({0}, {1}, {2})", numeric="({1} if {0} else {2})",
+        Operator("where", 3, chosen, "torch.where({0}, {1}, {2})",
                  latex=r"\begin{{cases}} {1} & {0} \\ {2} & \text{{else}} \end{{cases}}"),
-        Operator("detach", 1, same, "{0}.detach()", numeric="{0}", latex="{0}"),
+        Operator("detach", 1, same, "{0}.detach()", latex="{0}"),
         Operator("sum", 1, total, "{0}.sum(-1, keepdim=True)", latex=r"\mathbf{{1}}^\top {0}"),
         Operator("mean", 1, total, "{0}.mean(-1, keepdim=True)", latex=r"\operatorname{{mean}}\left({0}\right)"),
         Operator("inv", 1, square, "torch.linalg.inv({0})", costly=True, latex="{0}^{{-1}}"),

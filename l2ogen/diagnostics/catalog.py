@@ -500,6 +500,10 @@ def nothing_minimized(span: Span) -> Diagnostic:
     )  # fmt: skip
 
 
+def unknown_sign(span: Span, fn: str, help: str) -> Diagnostic:
+    return Diagnostic("L2O511", f"the coefficient of `{fn}` is not proved positive", span, "convex only if it is", help)
+
+
 # ---- 6xx: training and data ------------------------------------------------------------------------
 
 

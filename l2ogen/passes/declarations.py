@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from ..core.constants import constant
 from ..core.ir import Datum, Node, Range
 from ..core.sizes import Size
 from ..core.symbols import Scope, Symbol
@@ -234,27 +235,3 @@ def _intersect(old: Range | None, new: Range, name: str, report: list[Diagnostic
     high, high_open = (new.high, new.high_open) if old.high is None else (old.high, old.high_open)
     both = Range(low, high, low_open, high_open, new.span)
     return old if _is_empty(both, name, report) else both
-
-
-def constant(node: Node | None) -> float | None:
-    """The value of an expression of numbers alone."""
-    if node is None:
-        return None
-    if node.op == "number":
-        return float(node.attr)
-    values = [constant(a) for a in node.args]
-    if not values or any(v is None for v in values):
-        return None
-    a, b = float(values[0] or 0.0), float(values[-1] or 0.0)
-    match node.op:
-        case "add":
-            return a + b
-        case "subtract":
-            return a - b
-        case "negate":
-            return -a
-        case "times":
-            return a * b
-        case "over":
-            return a / b if b else None
-    return None

@@ -356,10 +356,12 @@ class Expressions:
     def point(self, e: t.Expr, fn: Symbol) -> Node | None:
         """The argument of a function: a vector of the variable's space."""
         node = self.lower(e)
-        if node is not None and fn.type is not None and fit(node, fn.type) is None:
+        if node is None or fn.type is None:
+            return node
+        fitted = fit(node, fn.type)
+        if fitted is None:
             self.say(catalog.bad_operand(e.span, f"`{fn.name}`", node.type.describe(), f"a point in {fn.type}"))
-            return None
-        return node
+        return fitted
 
     def function(self, name: t.Name) -> Symbol | None:
         found = self.scope.find(name.id)
@@ -421,13 +423,15 @@ def fit(node: Node, wanted: Type) -> Node | None:
     if have == wanted:
         return node
     if have.kind == "scalar" and wanted.kind in ("vector", "diag"):
-        return Node(node.op, node.args, have, node.attr, node.span) if node.op == "number" else node
+        return Node("broadcast", (node,), wanted, span=node.span)
     square = wanted.kind in ("sym", "diag") or (wanted.kind == "matrix" and wanted.is_square)
     if have.kind == "identity" and square:
         if node.op == "identity":
             return Node("identity", (), wanted, wanted.rows, node.span)
         parts = [fit(a, wanted) if a.type.kind == "identity" else a for a in node.args]
-        return Node(node.op, tuple(p for p in parts if p is not None), wanted, node.attr, node.span)
+        entries = {"scale": "times", "shrink": "over"} if wanted.kind == "diag" else {}
+        op = entries.get(node.op, node.op)
+        return Node(op, tuple(p for p in parts if p is not None), wanted, node.attr, node.span)
     if have.kind == "scalar" and wanted.is_square and wanted.kind != "diag":
         return Node("scale", (node, Node("identity", (), wanted, wanted.rows)), wanted, span=node.span)
     if have.kind == "sym" and wanted.kind == "matrix" and wanted.is_square and have.rows == wanted.rows:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..core import ir
+from ..core.constants import MARGIN, constant
 from ..core.symbols import Symbol
 from ..core.types import Type
 from ..diagnostics import Diagnostic, catalog, nearest
@@ -183,11 +184,12 @@ class Parameters:
             if moving:
                 self.report.append(catalog.init_in_moving_range(given.span, name.id, moving[0], range_.span))
                 return
-        at, low, high = decl.constant(init), decl.constant(range_.low), decl.constant(range_.high)
+        at, low, high = constant(init), constant(range_.low), constant(range_.high)
         if at is None:
             return
-        below = low is not None and (at < low or (at == low and range_.low_open))
-        above = high is not None and (at > high or (at == high and range_.high_open))
+        margin = MARGIN * (high - low) if low is not None and high is not None else 0.0  # kept from open ends
+        below = low is not None and (at < low + margin * range_.low_open or (at == low and range_.low_open))
+        above = high is not None and (at > high - margin * range_.high_open or (at == high and range_.high_open))
         if below or above:
             self.report.append(catalog.init_outside(given.span, name.id, range_.span))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from ..core import ir
+from ..core.constants import constant, positive
 from ..core.symbols import Scope, Symbol
 from ..core.types import SCALAR, Type, matrix, vector
 from ..diagnostics import Diagnostic, catalog, nearest
@@ -37,6 +38,7 @@ class _Resolver:
         self.variable, self.variable_type = "", vector(decl.Size.of("n"))
         self.target: Literal["minimize", "recover"] = "minimize"
         self.values: dict[str, tuple[ir.Node, t.FunctionDefinition]] = {}
+        self.ranges: dict[str, ir.Range | None] = {}
         self.places: dict[str, Span] = {}
         """Name -> the first line of `sample` that draws it."""
         self.drawn: dict[str, Span] = {}
@@ -55,6 +57,7 @@ class _Resolver:
                     catalog.misplaced_part(item.span, "a function without a formula", "a problem", "an algorithm file")
                 )
         data = decl.data(self.parts.get("data"), self.scope, self.report)
+        self.ranges = {d.name: d.range for d in data}
         self.declare_variable(header)
         for item in self.file.items:
             if isinstance(item, t.FunctionDefinition):
@@ -137,6 +140,11 @@ class _Resolver:
         x = symbol("variable", self.variable, self.variable_type)
         for term in summands(goal.objective):
             named = term.fn.id if isinstance(term, t.Call) and term.fn.id in self.values else None
+            if named is not None and isinstance(term, t.Call) and show(term) != f"{named}({self.variable})":
+                first = self.scope.table[self.variable].span or term.span
+                at = term.args[0].span if term.args else term.span
+                self.report.append(catalog.variable_mismatch(at, show(term)[len(named) + 1 : -1], self.variable, first))
+                continue
             if named is None:
                 if len(self.report) == before and (not isinstance(term, t.Call) or term.fn.id not in self.scope.broken):
                     help = "name each part: `f(x) = …`, `r(x) = …`, then `minimize f(x) + r(x)`"
@@ -144,12 +152,17 @@ class _Resolver:
                 continue
             value, definition = self.values[named]
             found = derive.smooth(value, x)
+            step = derive.prox(value, x)
+            if found is not None or step is not None:
+                c = found.coefficient if found is not None else step.coefficient if step is not None else value
+                if not positive(c, self.ranges, zero=found is None):
+                    self.report.append(catalog.unknown_sign(definition.body.span, named, _facts_for(c, self.ranges)))
+                    continue
             if found is not None and smooth is None:
                 smooth = ir.SmoothPart(value, found.gradient, found.lipschitz, show(definition.body))
                 continue
-            step = derive.prox(value, x)
             if step is not None and prox is None:
-                prox = ir.ProxPart(value, step, show(definition.body))
+                prox = ir.ProxPart(value, step.step, show(definition.body))
             elif (found or step) is None:
                 help = "smooth: `c*||A*x - b||_2^2`; proximable: `c*||x||_1`"
                 self.report.append(catalog.not_derivable(definition.body.span, named, "gradient or prox", help))
@@ -165,7 +178,7 @@ class _Resolver:
     ) -> tuple[tuple[tuple[str, float], ...], tuple[ir.Draw, ...]]:
         options: dict[str, float] = {}
         for a in block.arguments:
-            value = decl.constant(self.expressions.lower(a.value)) if isinstance(a, t.Keyword) else None
+            value = constant(self.expressions.lower(a.value)) if isinstance(a, t.Keyword) else None
             if not isinstance(a, t.Keyword) or value is None:
                 self.report.append(catalog.bad_setting(a.span, "sample", "options with default numbers: `m = 250`"))
                 continue
@@ -298,3 +311,9 @@ class _Resolver:
         if isinstance(one.value, t.Name) and one.value.id == "inf":
             return None
         return self.expressions.lower(one.value)
+
+
+def _facts_for(c: ir.Node, ranges: dict[str, ir.Range | None]) -> str:
+    """What to declare so that a coefficient is proved positive."""
+    names = [n for n in sorted(ir.symbols(c, "data")) if ranges.get(n) is None]
+    return "declare " + " and ".join(f"`{n} in R with {n} > 0`" for n in names) if names else "make it positive"

@@ -8,6 +8,7 @@ from math import isfinite
 from typing import Any, Literal
 
 from ..core import ir
+from ..core.constants import constant
 from ..core.sizes import Size
 from ..core.symbols import Scope, Symbol
 from ..core.types import SCALAR, Type, vector
@@ -15,7 +16,6 @@ from ..diagnostics import Diagnostic, catalog, nearest, one_of
 from ..source import Span
 from ..syntax import tree as t
 from ..syntax.printer import show
-from .declarations import constant
 from .expressions import Expressions
 
 COUNTS = ("layers", "horizon", "truncate", "steps", "batch", "patience")
@@ -81,6 +81,8 @@ def _clashes(settings: dict[str, Any], seen: dict[str, Span], report: list[Diagn
     if "layers" in settings and "horizon" in settings:
         message, help = "`layers` and `horizon` both say how many iterations are trained", "keep one"
         report.append(catalog.settings_clash(seen["horizon"], message, seen["layers"], help))
+    if "loss" in seen and "on" in seen and not {"layers", "horizon"} & seen.keys() and seen.keys() <= set(SETTINGS):
+        report.append(catalog.missing_part(seen["loss"], "the number of iterations", "horizon 100` or `layers 16"))
     length = "horizon" if "horizon" in settings else "layers"
     if settings.get("truncate", 0) > settings.get(length, float("inf")):
         message = f"`truncate` is longer than `{length}`"

@@ -48,7 +48,7 @@ def solve(problem: Any, *, tolerance: float = 1e-12, iterations: int = 20_000) -
     """
     problem = as_dtype(problem, torch.float64)
     step = 1 / problem.L
-    x = z = problem.zeros(problem.n)
+    x = z = problem.zeros()
     t = torch.ones(*problem.batch, 1, **problem.like)
     residual, k = torch.full_like(t, math.inf), 0
     while k < iterations and residual.max() > tolerance:

@@ -84,7 +84,13 @@ class Run:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise RunError(f"{folder} is not empty; nothing was changed. "
                            "Resume the run in it, or choose another folder.")
-        settings = load_module(source).SETTINGS.override(**overrides)
+        code = load_module(source)
+        settings = code.SETTINGS.override(**overrides)
+        try:    # what cannot be built or drawn leaves no folder behind
+            _, shared = code.build(settings)
+            code.sample(settings, 1, settings.generator(3), shared)
+        except (RuntimeError, AssertionError) as error:
+            raise ValueError(f"these settings cannot be trained: {str(error).splitlines()[0]}") from None
         folder.mkdir(parents=True, exist_ok=True)
         for file in (module_file(source), source):
             shutil.copyfile(file, folder / file.name)

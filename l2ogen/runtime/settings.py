@@ -114,6 +114,8 @@ class Settings:
         sizes = dict(self.sizes) | dict(changes.pop("sizes", {}))
         for name in [name for name in changes if name in self.sizes]:
             sizes[name] = changes.pop(name)
+            if isinstance(self.sizes[name], int) and float(sizes[name]) != int(float(sizes[name])):
+                raise ValueError(f"`{name}` must be a whole number > 0, not {sizes[name]!r}")
         for name in changes:
             if name not in names:
                 raise ValueError(f"unknown setting `{name}`{suggestion(name, [*names, *self.sizes])}")

@@ -6,39 +6,16 @@ or (m, n) when all instances share it; a diagonal is the vector of its entries.
 
 from __future__ import annotations
 
-import keyword
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ...core.ir import Node
-from ...core.operators import OPERATORS, Operator
+from ...core.operators import CALLS, OPERATORS, Operator
 
-RESERVED = {
-    "self",
-    "problem",
-    "state",
-    "torch",
-    "nn",
-    "Tensor",
-    "layer",
-    "math",
-    "State",
-    "cls",
-    "generator",
-    "like",
-    "batch",
-}
 ATOM, POWER, SIGN, PRODUCT, SUM = 5, 4, 3, 2, 1
-
-
-def python_name(name: str) -> str:
-    """A DSL name as a Python identifier: `lambda` -> `lambda_`."""
-    return name + "_" if keyword.iskeyword(name) or name in RESERVED else name
-
-
-def class_name(name: str) -> str:
-    """`sparse_coding` -> `SparseCoding`; names with capitals stay."""
-    return name if name != name.lower() else "".join(part.capitalize() for part in name.split("_"))
+TAKES_TENSOR = {*CALLS, "compare", "inner", "norm_1", "norm_2", "norm_2_squared", "norm_inf", "norm_0"}
+"""Operators whose first argument must be a tensor; the others work on Python numbers too."""
 
 
 def _needed(template: str, slot: re.Match[str], op: Operator, argument: Node) -> int:
@@ -56,9 +33,14 @@ def _needed(template: str, slot: re.Match[str], op: Operator, argument: Node) ->
 
 @dataclass
 class Emitter:
-    """Prints expressions; `names` says what the symbols are called here, `temporaries` what was computed already."""
+    """Prints expressions. Everything that has a name is a tensor; only numbers inside a formula are Python's.
+
+    `names` says what the symbols are called here, `temporaries` what was computed already, `zeros` how zeros of a size
+    (as text, "1" for a scalar) are made.
+    """
 
     names: dict[tuple[str, str], str]
+    zeros: Callable[[str], str] = "problem.zeros({})".format
     temporaries: dict[Node, str] = field(default_factory=dict)
     helpers: set[str] = field(default_factory=set)
     """Helper functions that the text calls."""
@@ -66,6 +48,14 @@ class Emitter:
     """dtype and device of new tensors, as keyword arguments."""
     sizes: dict[str, str] = field(default_factory=dict)
     """Where a size is read from; a size that is missing here is a local variable of its own name."""
+
+    def tensor(self, node: Node) -> str:
+        """The text of a value that gets a name."""
+        return f"{self.zeros('1')} + {self.at(node, PRODUCT)}" if self.is_plain(node) else self.text(node)
+
+    def constant(self, number: str, size: str) -> tuple[str, int]:
+        """A vector of equal entries."""
+        return (self.zeros(size), ATOM) if number == "0" else (f"{self.zeros(size)} + {number}", SUM)
 
     def text(self, node: Node) -> str:
         return self.emit(node)[0]
@@ -86,7 +76,11 @@ class Emitter:
                 return self.names[node.attr], ATOM
             case "identity":
                 rows = str(node.type.rows)
+                if node.type.kind == "diag":
+                    return self.constant("1", rows)
                 return f"torch.eye({self.sizes.get(rows, rows)}, **{self.like})", ATOM
+            case "broadcast":
+                return self.constant(self.at(node.args[0], PRODUCT), str(node.type.rows))
             case "grad":
                 return f"problem.grad_f({self.text(node.args[0])})", ATOM
             case "prox":
@@ -103,18 +97,27 @@ class Emitter:
 
     def operator(self, node: Node) -> tuple[str, int]:
         op = OPERATORS[node.op]
-        plain = bool(op.numeric) and all(map(self.is_plain, node.args))
-        template = op.numeric if plain else op.torch
+        template = op.torch
         if node.op == "compare":
             template = template.replace("{op}", node.attr)
         parts: list[str] = []
         end = 0
         for slot in re.finditer(r"\{(\d)\}", template):
-            argument = node.args[int(slot[1])]
-            parts += template[end : slot.start()], self.at(argument, _needed(template, slot, op, argument))
+            index = int(slot[1])
+            argument, needed = node.args[index], _needed(template, slot, op, node.args[index])
+            text = self.at(argument, needed)
+            if self.wants_tensor(node, index):
+                text = self.tensor(argument) if needed <= SUM else f"({self.tensor(argument)})"
+            parts += template[end : slot.start()], text
             end = slot.end()
         self.helpers |= set(re.findall(r"\w+(?=\()", template))
         return "".join([*parts, template[end:]]), op.precedence
+
+    def wants_tensor(self, node: Node, index: int) -> bool:
+        """Whether an argument is a Python number where the operator needs a tensor."""
+        if node.op == "where" and index == 1:
+            return self.is_plain(node.args[1]) and self.is_plain(node.args[2])
+        return index == 0 and node.op in TAKES_TENSOR and node.op != "where" and self.is_plain(node.args[0])
 
     def per_matrix(self, scalar: Node, precedence: int = PRODUCT) -> str:
         """A scalar as the factor of a matrix: (..., 1) -> (..., 1, 1)."""
@@ -124,4 +127,4 @@ class Emitter:
 
     def is_plain(self, node: Node) -> bool:
         """Whether the value is a Python number, not a tensor."""
-        return all(n.op in OPERATORS or n.op == "number" or n.role in ("iteration", "option") for n in node.walk())
+        return all(n.op in OPERATORS or n.op == "number" or n.role == "option" for n in node.walk())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from functools import cache
 from hashlib import sha256
@@ -12,10 +11,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ...core import ir
 from .algorithm import algorithm_context
-from .emit import Emitter, python_name
+from .emit import Emitter
+from .names import TEMPLATES, classes, helper_texts, python_name
 from .problem import literal, problem_context
-
-TEMPLATES = Path(__file__).parent / "templates"
 
 
 @cache
@@ -26,14 +24,6 @@ def environment() -> Environment:
     )  # fmt: skip
     made.filters |= {"suffix": lambda text, end: text + end, "prefix": lambda text, start: start + text}
     return made
-
-
-@cache
-def helper_texts() -> dict[str, str]:
-    """Helper function -> its source text."""
-    text = (TEMPLATES / "helpers.py").read_text(encoding="utf-8")
-    functions = [n for n in ast.parse(text).body if isinstance(n, ast.FunctionDef)]
-    return {f.name: ast.get_source_segment(text, f) or "" for f in functions}
 
 
 def helpers(used: set[str]) -> list[str]:
@@ -80,6 +70,8 @@ def _module(program: ir.Algorithm | ir.Problem) -> str:
     if isinstance(program, ir.Algorithm):
         algorithm, algorithm_helpers = algorithm_context(program)
         used |= algorithm_helpers
+        if problem is not None:
+            problem["class_name"] = classes(program)["problem"]
     return (
         environment()
         .get_template("module.py.jinja")
@@ -98,13 +90,14 @@ def _training(program: ir.Algorithm, stem: str) -> str | None:
         return None
     iterate, truth = program.variable, f"{program.variable}_true"
     names = {("state", iterate): f"state.{python_name(iterate)}", ("truth", truth): "problem.x_true"}
-    emitter = Emitter(names | {("iteration", "k"): "state.k"})
-    loss = emitter.text(t.loss)
+    emitter = Emitter(names | {("iteration", "k"): "(problem.zeros(1) + state.k)"})
+    loss = emitter.tensor(t.loss)
     context, _ = algorithm_context(program)
     bound, _ = problem_context(t.problem)
-    arguments = [f'shared["{name}"]' for name in context["arguments"]]
+    bound["class_name"] = classes(program)["problem"]
+    arguments = [f'shared["{name}"]' for name in context["shared_arguments"]]
     arguments += [f'int(settings.sizes["{name}"])' for name in context["free_sizes"]]
-    arguments += ["layers=settings.layers"] * bool(context["layers"])
+    arguments += ["layers=settings.iterations"] * bool(context["layers"])
     return (
         environment()
         .get_template("train.py.jinja")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ...core import ir
+from ...core.constants import MARGIN, constant
 from ...core.operators import OPERATORS
-from .emit import Emitter, python_name
+from .emit import Emitter
+from .names import attribute, python_name, reserved
 
 COSTLY = {"grad", "prox", "value"} | {op.name for op in OPERATORS.values() if op.costly}
 
@@ -47,15 +50,15 @@ class StepWriter:
         self.defined: set[str] = set()
         self.lets = [s.name for s in program.statements if isinstance(s, ir.Assignment) and not s.next]
         names_of = [[d.name for d in part] for part in (program.states, program.parameters, program.networks)]
-        self.taken = {python_name(name) for part in (*names_of, self.lets) for name in part}
+        self.taken = {python_name(name) for part in (*names_of, self.lets) for name in part} | reserved()
         self.next_names = {s.name: self.free(f"{s.name}_next") for s in program.states}
         names = {("iteration", "k"): "k"} | {("state", s.name): python_name(s.name) for s in program.states}
         names |= {("next", name): text for name, text in self.next_names.items()}
         names |= {("parameter", p.name): python_name(p.name) for p in program.parameters}
-        names |= {("data", d.name): f"problem.{d.name}" for d in program.data}
+        names |= {("data", d.name): f"problem.{python_name(d.name)}" for d in program.data}
         names |= {("lipschitz", f.lipschitz): "problem.L" for f in program.functions if f.lipschitz}
         names |= {("let", name): python_name(name) for name in self.lets}
-        self.emitter = Emitter(names, like="problem.like", sizes=step_sizes(program))
+        self.emitter = Emitter(names, step_zeros(program), like="problem.like", sizes=step_sizes(program))
         self.counts = Counter(n for e in self.expressions() for n in e.walk() if n.op in COSTLY)
 
     def expressions(self) -> list[ir.Node]:
@@ -76,7 +79,7 @@ class StepWriter:
             self.lines.append(Line("", _one_line(source[s.span.start : s.span.end])))
             self.hoist(s.value)
             target = self.next_names[s.name] if s.next else python_name(s.name)
-            self.lines.append(Line(f"{target} = {self.emitter.text(s.value)}", shape(self.program_type(s))))
+            self.lines.append(Line(f"{target} = {self.emitter.tensor(s.value)}", shape(self.program_type(s))))
         fields = [(python_name(s.name), shape(s.type)) for s in self.program.states]
         fields += [(python_name(n.name), f"hidden state of {n.name}") for n in self.program.networks]
         helpers = self.emitter.helpers
@@ -97,20 +100,20 @@ class StepWriter:
             if p.value is not None:
                 self.prepare(p.value)
                 self.hoist(p.value)
-                self.lines.append(Line(f"{python_name(name)} = {self.emitter.text(p.value)}", shape(p.type)))
+                self.lines.append(Line(f"{python_name(name)} = {self.emitter.tensor(p.value)}", shape(p.type)))
             else:
                 if p.per_iteration and not any(line.code.startswith("layer =") for line in self.lines):
                     self.lines.append(
-                        Line("layer = min(k, self.layers - 1)", "past the last layer, the last one repeats")
+                        Line("layer = min(state.k, self.layers - 1)", "past the last layer, the last one repeats")
                     )
-                raw = f"self.{p.attribute}" + ("[layer]" if p.per_iteration else "")
+                raw = f"self.{attribute(self.program, p)}" + ("[layer]" if p.per_iteration else "")
                 self.lines.append(
                     Line(f"{python_name(name)} = {self.ranged(raw, p)}", shape(p.type).replace("..., ", ""))
                 )
 
     def ranged(self, raw: str, p: ir.Parameter) -> str:
         """The raw number put into the declared range."""
-        call = range_call(p, self.emitter)
+        call = range_call(p, self.emitter, f"self.{gap_name(self.program, p)}")
         return f"{call[0]}({raw}, {call[1]})" if call else raw
 
     def predict(self, s: ir.Prediction) -> None:
@@ -158,25 +161,57 @@ def step_sizes(program: ir.Algorithm) -> dict[str, str]:
     sizes = {str(s.type.rows): "problem.zeros().shape[-1]" for s in program.states if s.type.kind == "vector"}
     for d in program.data:
         for i, size in enumerate(d.type.sizes):
-            sizes[str(size)] = f"problem.{d.name}.shape[{i - len(d.type.sizes)}]"
+            sizes[str(size)] = f"problem.{python_name(d.name)}.shape[{i - len(d.type.sizes)}]"
     return sizes
 
 
-def range_call(p: ir.Parameter, emitter: Emitter) -> tuple[str, str] | None:
-    """(helper, its arguments after the raw number) for a declared range, or None for a free parameter."""
+def step_zeros(program: ir.Algorithm) -> Callable[[str], str]:
+    """How `step` makes zeros: of the reported state's size, or another."""
+    own = {str(s.type.rows) for s in program.states if s.type.kind == "vector"}
+    sizes = step_sizes(program)
+    return lambda size: "problem.zeros()" if size in own else f"problem.zeros({sizes.get(size, size)})"
+
+
+def open_end(p: ir.Parameter) -> ir.Node | None:
+    """The end of a one-sided range that must not be reached."""
+    r = p.range
+    if r is None or (r.low is not None and r.high is not None):
+        return None
+    return r.low if r.low_open else r.high if r.high_open else None
+
+
+def gap_name(program: ir.Algorithm, p: ir.Parameter) -> str:
+    """The buffer with the distance that a one-sided open range keeps from its end."""
+    return f"{attribute(program, p)}_gap"
+
+
+def constant_gap(p: ir.Parameter) -> str | None:
+    """That distance, MARGIN*|init - end|, where it is a number; None where the initial value comes from data."""
+    if p.init is None or p.range is None:
+        return f"{MARGIN}"
+    init, at = constant(p.init), constant(p.range.low if p.range.low is not None else p.range.high)
+    return None if init is None or at is None else repr(MARGIN * abs(init - at))
+
+
+def range_call(p: ir.Parameter, emitter: Emitter, gap: str) -> tuple[str, str] | None:
+    """(helper, its arguments after the raw number) for a declared range, or None for a free parameter.
+
+    `gap` is how the distance from an open end is called where it is no number.
+    """
     r = p.range
     if r is None:
         return None
+    distance = constant_gap(p) or gap
     if r.low is not None and r.high is not None:
         ends = f"{emitter.text(r.low)}, {emitter.text(r.high)}"
         if not (r.low_open and r.high_open):
-            ends += f", ({'1e-3' if r.low_open else '0.0'}, {'1e-3' if r.high_open else '0.0'})"
+            ends += f", ({MARGIN if r.low_open else 0.0}, {MARGIN if r.high_open else 0.0})"
         name = "between"
     elif r.low is not None:
-        name, ends = "at_least", emitter.text(r.low) + (" + 1e-3" if r.low_open else "")
+        name, ends = "at_least", emitter.text(r.low) + (f" + {distance}" if r.low_open else "")
     else:
         assert r.high is not None
-        name, ends = "at_most", emitter.text(r.high) + (" - 1e-3" if r.high_open else "")
+        name, ends = "at_most", emitter.text(r.high) + (f" - {distance}" if r.high_open else "")
     emitter.helpers.add(name)
     return name, ends
 

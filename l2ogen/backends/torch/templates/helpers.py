@@ -81,7 +81,7 @@ def spectral_squared(M: Tensor) -> Tensor:
     """||M||_2^2, (..., 1): the largest eigenvalue of the smaller Gram matrix, rounded up so that it is a bound."""
     gram = M @ M.mT if M.shape[-2] < M.shape[-1] else M.mT @ M
     largest = torch.linalg.eigvalsh(gram)[..., -1:]
-    return largest * (1 + 16 * torch.finfo(M.dtype).eps)
+    return largest * (1 + max(16, *M.shape[-2:]) * torch.finfo(M.dtype).eps)
 
 
 def between(
@@ -95,14 +95,18 @@ def between(
 def between_inverse(
     value: Tensor, low: Tensor | float, high: Tensor | float, margins: tuple[float, float] = (1e-3, 1e-3)
 ) -> Tensor:
-    """The raw number that `between` maps to value."""
-    share = (value - low) / (high - low)
-    return torch.logit((share - margins[0]) / (1 - margins[0] - margins[1]))
+    """The raw number that `between` maps to value; from a closed end, which no raw number reaches, a little inside."""
+    share = ((value - low) / (high - low) - margins[0]) / (1 - margins[0] - margins[1])
+    if not bool(((share >= 0) & (share <= 1)).all()):
+        raise ValueError(
+            f"initial value {value.flatten()[0]:g} lies outside its range, or in the margin of an open end"
+        )
+    return torch.logit(share.clamp(1e-4, 1 - 1e-4))
 
 
 def at_least(raw: Tensor, low: Tensor | float) -> Tensor:
-    """Any real number into [low, inf); the identity above low, and low itself is reached."""
-    return low + raw.abs()
+    """Any real number into [low, inf): low + |raw|, so low itself is reached; the slope at raw = 0 is 1, not 0."""
+    return low + torch.where(raw < 0, -raw, raw)
 
 
 def at_least_inverse(value: Tensor, low: Tensor | float) -> Tensor:
@@ -111,8 +115,8 @@ def at_least_inverse(value: Tensor, low: Tensor | float) -> Tensor:
 
 
 def at_most(raw: Tensor, high: Tensor | float) -> Tensor:
-    """Any real number into (-inf, high]; the identity below high up to sign."""
-    return high - raw.abs()
+    """Any real number into (-inf, high]: high - |raw|, with slope at raw = 0."""
+    return high - torch.where(raw < 0, -raw, raw)
 
 
 def at_most_inverse(value: Tensor, high: Tensor | float) -> Tensor:
@@ -133,6 +137,8 @@ def columns_normalized(M: Tensor) -> Tensor:
 def sparse_gaussian(*shape: int, generator: torch.Generator | None, like: dict) -> Tensor:
     """Exactly shape[-1] of the shape[-2] entries are N(0, 1), drawn without replacement; the others 0."""
     *batch, n, count = shape
+    if count > n:
+        raise ValueError(f"{count} of {n} entries can't be nonzero")
     chosen = torch.rand(*batch, n, generator=generator, **like).argsort(-1)[..., :count]
     values = torch.randn(*batch, count, generator=generator, **like)
     return torch.zeros(*batch, n, **like).scatter(-1, chosen, values)
