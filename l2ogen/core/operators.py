@@ -1,6 +1,6 @@
-"""The operator table: one entry per operator, with its typing rule and its meaning in every backend.
+"""The operator table: one entry per operator, with its typing rule and its text in torch.
 
-To add an operator: one entry here, one test, one line in docs/language.md. A template's `{0}`, `{1}`, … are the
+To add an operator: one entry here and one case in tests/test_operators.py. A template's `{0}`, `{1}`, … are the
 arguments; a name that stands in `backends/torch/templates/helpers.py` brings that helper into the generated file.
 """
 
@@ -31,8 +31,6 @@ class Operator:
     """Of the torch text: 5 atom, 4 power, 3 sign, 2 product, 1 sum."""
     costly: bool = False
     """Worth computing once when it occurs twice."""
-    latex: str = ""
-    """Of operators written as calls; braces are doubled as in `str.format`."""
 
 
 # ---- typing rules ----------------------------------------------------------------------------------
@@ -146,45 +144,42 @@ def unchecked(types: Sequence[Type]) -> Type:
 # ---- the table -------------------------------------------------------------------------------------
 
 
-def _function(name: str, torch: str = "", latex: str = "") -> Operator:
+def _function(name: str, torch: str = "") -> Operator:
     """A function of every entry."""
     return Operator(
         name, 1, entrywise, torch or f"torch.{name}({{0}})",
-        latex=latex or rf"\operatorname{{{{{name}}}}}\left({{0}}\right)",
     )  # fmt: skip
 
 
 CALLS: dict[str, Operator] = {
     op.name: op
     for op in (
-        _function("sqrt", latex=r"\sqrt{{{0}}}"),
-        _function("exp", latex=r"\exp\left({0}\right)"),
-        _function("log", latex=r"\log\left({0}\right)"),
-        _function("tanh", latex=r"\tanh\left({0}\right)"),
-        _function("sigmoid", latex=r"\sigma\left({0}\right)"),
+        _function("sqrt"),
+        _function("exp"),
+        _function("log"),
+        _function("tanh"),
+        _function("sigmoid"),
         _function("relu"),
         _function("elu", "torch.nn.functional.elu({0})"),
         _function("softplus", "torch.nn.functional.softplus({0})"),
-        _function("abs", "{0}.abs()", r"\left|{0}\right|"),
+        _function("abs", "{0}.abs()"),
         _function("sign"),
-        _function("floor", latex=r"\left\lfloor {0} \right\rfloor"),
-        Operator("max", 2, entrywise, "larger({0}, {1})", latex=r"\max\left({0}, {1}\right)"),
-        Operator("min", 2, entrywise, "smaller({0}, {1})", latex=r"\min\left({0}, {1}\right)"),
-        Operator("clip", 3, entrywise, "smaller(larger({0}, {1}), {2})",
-                 latex=r"\operatorname{{clip}}_{{[{1}, {2}]}}\left({0}\right)"),
-        Operator("huber", 2, threshold, "huber({0}, {1})", latex=r"h_{{{1}}}\left({0}\right)"),
-        Operator("soft", 2, threshold, "soft({0}, {1})", latex=r"\eta_{{{1}}}\left({0}\right)"),
-        Operator("soft_ss", 3, selecting, "soft_ss({0}, {1}, {2})", latex=r"\eta^{{ss}}_{{{1}, {2}}}\left({0}\right)"),
-        Operator("where", 3, chosen, "torch.where({0}, {1}, {2})",
-                 latex=r"\begin{{cases}} {1} & {0} \\ {2} & \text{{else}} \end{{cases}}"),
-        Operator("detach", 1, same, "{0}.detach()", latex="{0}"),
-        Operator("sum", 1, total, "{0}.sum(-1, keepdim=True)", latex=r"\mathbf{{1}}^\top {0}"),
-        Operator("mean", 1, total, "{0}.mean(-1, keepdim=True)", latex=r"\operatorname{{mean}}\left({0}\right)"),
-        Operator("inv", 1, square, "torch.linalg.inv({0})", costly=True, latex="{0}^{{-1}}"),
-        Operator("pinv", 1, pseudo_inverse, "torch.linalg.pinv({0})", costly=True, latex=r"{0}^\dagger"),
-        Operator("analytic_weight", 1, like_matrix, "analytic_weight({0})", costly=True, latex=r"\tilde W({0})"),
-        Operator("symmetric_weight", 1, like_matrix, "symmetric_weight({0})", costly=True, latex=r"W_{{s}}({0})"),
-        Operator("coherence", 2, two_matrices, "coherence({0}, {1})", costly=True, latex=r"\mu\left({0}, {1}\right)"),
+        _function("floor"),
+        Operator("max", 2, entrywise, "larger({0}, {1})"),
+        Operator("min", 2, entrywise, "smaller({0}, {1})"),
+        Operator("clip", 3, entrywise, "smaller(larger({0}, {1}), {2})"),
+        Operator("huber", 2, threshold, "huber({0}, {1})"),
+        Operator("soft", 2, threshold, "soft({0}, {1})"),
+        Operator("soft_ss", 3, selecting, "soft_ss({0}, {1}, {2})"),
+        Operator("where", 3, chosen, "torch.where({0}, {1}, {2})"),
+        Operator("detach", 1, same, "{0}.detach()"),
+        Operator("sum", 1, total, "{0}.sum(-1, keepdim=True)"),
+        Operator("mean", 1, total, "{0}.mean(-1, keepdim=True)"),
+        Operator("inv", 1, square, "torch.linalg.inv({0})", costly=True),
+        Operator("pinv", 1, pseudo_inverse, "torch.linalg.pinv({0})", costly=True),
+        Operator("analytic_weight", 1, like_matrix, "analytic_weight({0})", costly=True),
+        Operator("symmetric_weight", 1, like_matrix, "symmetric_weight({0})", costly=True),
+        Operator("coherence", 2, two_matrices, "coherence({0}, {1})", costly=True),
     )
 }  # fmt: skip
 """Operators written as calls: `soft(v, theta)`."""

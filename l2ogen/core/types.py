@@ -64,7 +64,6 @@ class Type:
 
 
 SCALAR = Type("scalar")
-CONDITION = Type("condition")
 IDENTITY = Type("identity")
 
 

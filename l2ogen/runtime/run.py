@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import FrameType, ModuleType
 from typing import Any, NamedTuple
 
@@ -91,12 +92,16 @@ class Run:
             code.sample(settings, 1, settings.generator(3), shared)
         except (RuntimeError, AssertionError) as error:
             raise ValueError(f"these settings cannot be trained: {str(error).splitlines()[0]}") from None
-        folder.mkdir(parents=True, exist_ok=True)
-        for file in (module_file(source), source):
-            shutil.copyfile(file, folder / file.name)
-        if spec is not None:
-            shutil.copyfile(spec, folder / SPEC)
-        checkpoint.write_atomically(folder / SETTINGS, settings.to_json().encode())
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as place:
+            new = Path(place) / folder.name     # filled aside, then moved: a kill leaves no half of a run folder
+            new.mkdir()
+            for file in (module_file(source), source):
+                shutil.copyfile(file, new / file.name)
+            if spec is not None:
+                shutil.copyfile(spec, new / SPEC)
+            checkpoint.write_atomically(new / SETTINGS, settings.to_json().encode())
+            os.replace(new, folder)
         return cls(folder, load_module(folder / source.name), settings, console, quiet)
 
     @classmethod

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from ...core.ir import Node
 from ...core.operators import CALLS, OPERATORS, Operator
 
-ATOM, POWER, SIGN, PRODUCT, SUM = 5, 4, 3, 2, 1
+ATOM, SIGN, PRODUCT, SUM = 5, 3, 2, 1
 TAKES_TENSOR = {*CALLS, "compare", "inner", "norm_1", "norm_2", "norm_2_squared", "norm_inf", "norm_0"}
 """Operators whose first argument must be a tensor; the others work on Python numbers too."""
 
