@@ -291,6 +291,31 @@ class Block(Node):
 
 
 @dataclass(frozen=True)
+class Amendment(Node):
+    """In a variant, `P with 0 < P < 1/L`: other facts, or another tail, for a declared name."""
+
+    name: Name
+    facts: tuple[Fact, ...] = ()
+    tail: Tail | None = None
+
+
+@dataclass(frozen=True)
+class Safeguard(Node):
+    """`safeguard descent`, `safeguard deviation(delta = 0.05)`"""
+
+    method: Expr
+
+
+@dataclass(frozen=True)
+class Variant(Node):
+    """`variant PA of PBA12 { B = I; b1 = 0 }`"""
+
+    name: Name
+    base: Name
+    body: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
 class File(Node):
     items: tuple[Node, ...]
 
