@@ -1,6 +1,6 @@
 """The command line. Every command takes files, folders, names of shipped specs, or a bare rule with -e.
 
-Exit code 0: fine; 1: the input has mistakes; 2: wrong usage. check, compile and fmt never import torch.
+Exit code 0: fine; 1: the input has mistakes; 2: wrong usage. check, compile, fmt and show never import torch.
 """
 
 from __future__ import annotations
@@ -202,6 +202,56 @@ def fmt(names: tuple[str, ...], rule: str | None, only_check: bool, unicode: boo
             if not only_check:
                 write_text(Path(source.name), text)
     sys.exit(failed)
+
+
+@main.command()
+@takes_input
+@click.option("--unicode", "form", flag_value="unicode", default=True, help="As text, with x⁺, ∇f, ℝ, Aᵀ, θ (default).")
+@click.option("--ascii", "form", flag_value="ascii", help="As text that every keyboard has.")
+@click.option("--latex", "form", flag_value="latex", help="As LaTeX, for \\input; needs amsmath and amssymb.")
+@click.option("--standalone", is_flag=True, help="With --latex: a whole document.")
+@click.option("--rule", "only_rule", is_flag=True, help="The update rule alone.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on the standard output.")
+def show(names: tuple[str, ...], rule: str | None, form: str, standalone: bool, only_rule: bool, as_json: bool) -> None:
+    """Print specs for people: as text, or as LaTeX. Of a bare rule, the whole file that it stands for."""
+    if standalone and form != "latex":
+        raise click.UsageError("--standalone is for --latex")
+    found = list(jobs(names, rule))
+    wrong = any(not job.checked.ok for job in found) if as_json else complain(found)
+    texts = [_shown(job.checked.parsed, form, only_rule) if job.checked.ok else None for job in found]
+    if only_rule and len(found) > 1:
+        comment = "%" if form == "latex" else "#"
+        places = [job.checked.source.name for job in found]
+        texts = [text and f"{comment} {place}\n{text}" for place, text in zip(places, texts, strict=True)]
+    made = [text for text in texts if text]
+    if not made and not wrong:
+        raise click.UsageError("there is no update rule in a problem; leave out --rule")
+    if as_json:
+        whole = [_joined([text], form, standalone) if text else None for text in texts]
+        reports = [_report(job) | {"form": form, "text": text} for job, text in zip(found, whole, strict=True)]
+        click.echo(json.dumps(reports[0] if len(reports) == 1 else reports, indent=1, ensure_ascii=False))
+    elif not wrong:
+        click.echo(_joined(made, form, standalone), nl=False)
+    sys.exit(wrong)
+
+
+def _shown(parsed: pipeline.Parsed, form: str, only_rule: bool) -> str:
+    """One file in a form; empty where it lacks what is asked for."""
+    from .backends.latex import document as latex
+    from .syntax import printer
+
+    if form == "latex":
+        return latex.rule(parsed.tree) if only_rule else latex.text(parsed.tree)
+    unicode = form == "unicode"
+    if only_rule:
+        return "".join(printer.show(s, unicode) + "\n" for s in pipeline.update(parsed.tree))
+    return printer.fmt(parsed.tree, parsed.source, parsed.comments, unicode)
+
+
+def _joined(texts: list[str], form: str, standalone: bool) -> str:
+    from .backends.latex import document as latex
+
+    return (latex.document if standalone else latex.fragment)(texts) if form == "latex" else "\n".join(texts)
 
 
 # ---- what needs torch --------------------------------------------------------------------------------

@@ -110,6 +110,11 @@ def find(name: str) -> Path | None:
     return None
 
 
+def update(file: t.File) -> tuple[t.Node, ...]:
+    """The lines of the update rule."""
+    return tuple(s for i in file.items if isinstance(i, t.Block) and i.keyword == "update" for s in i.body)
+
+
 def stem(checked: Checked) -> str:
     """What generated files are called: the spec's file name as an identifier, or the algorithm's name."""
     name = Path(checked.source.name).stem

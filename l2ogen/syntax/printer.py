@@ -164,8 +164,8 @@ class _Printer:
 
     def _Prox(self, n: t.Prox) -> str:
         if isinstance(n.metric, t.Name) and "_" not in n.fn.id and not n.metric.next:
-            return f"prox_{n.fn.id},{n.metric.id}({self.text(n.arg)})"
-        return f"prox_{{{n.fn.id}, {self.text(n.metric)}}}({self.text(n.arg)})"
+            return f"prox_{self.text(n.fn)},{self.text(n.metric)}({self.text(n.arg)})"
+        return f"prox_{{{self.text(n.fn)}, {self.text(n.metric)}}}({self.text(n.arg)})"
 
     def _Norm(self, n: t.Norm) -> str:
         return f"{self.op('||')}{self.text(n.arg)}{self.op('||')}_{n.kind}"
