@@ -180,9 +180,6 @@ def compilable(checked: Checked) -> Checked:
 def obstacles(program: ir.Algorithm) -> tuple[Diagnostic, ...]:
     """What no code can be generated for."""
     found = [catalog.only_checked(n.span, f"`{n.name}` is any map") for n in program.networks if n.cell == "any"]
-    if program.safeguard is not None and program.safeguard.method == "deviation":
-        why = "no code carries out `deviation` yet; `safeguard descent` is generated"
-        found.append(catalog.only_checked(program.safeguard.span, why))
     if found:
         return tuple(found)
     for s in program.statements:
