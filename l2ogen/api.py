@@ -49,6 +49,15 @@ class Spec:
         """What its generated files are called."""
         return pipeline.stem(self.checked)
 
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Names of the variants in the file."""
+        return tuple(pipeline.variants.variants(self.checked.parsed.tree))
+
+    def variant(self, name: str) -> Spec:
+        """A variant of this algorithm; one that is not in the file has that mistake in its diagnostics."""
+        return Spec(pipeline.check(self.checked.source, variant=name))
+
     def check(self) -> Spec:
         """This spec, if it has no mistakes; raises SpecError otherwise."""
         if not self.checked.ok:
@@ -108,8 +117,8 @@ class Spec:
         return Spec(pipeline.check(bound.source))
 
     def _program(self, problem: str | None) -> ir.Algorithm | ir.Problem:
-        self.check()
-        program = self.checked.program
+        ready = Spec(pipeline.compilable(self.checked)).check()
+        program = ready.checked.program
         assert program is not None
         if problem is None:
             return program
@@ -124,11 +133,11 @@ class Spec:
 
 
 def load(name: Path | str) -> Spec:
-    """A spec by path or by the name of a shipped one. Raises FileNotFoundError; mistakes are kept in `diagnostics`."""
-    path = pipeline.find(str(name))
-    if path is None or path.is_dir():
+    """A spec by path or by the name of a shipped one, a variant behind a colon (`pba12:PA`). Raises FileNotFoundError; mistakes are kept in `diagnostics`."""
+    place = pipeline.find(str(name))
+    if place is None or place[0].is_dir():
         raise FileNotFoundError(f"no spec {name}")
-    return Spec(pipeline.check(Source.read(path)))
+    return Spec(pipeline.check(Source.read(place[0]), variant=place[1]))
 
 
 def problem(name: str, folder: Path = Path(".")) -> Spec:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from lark import Token
 
@@ -60,7 +61,9 @@ class _Printer:
 
     def one_line(self, block: t.Block | t.Variant) -> str | None:
         """The block on one line: if it fits and holds one statement, or stood on one line before."""
-        if self.comments_inside(block) or any(isinstance(s, t.Block | t.Doc) for s in block.body):
+        if self.comments_inside(block):
+            return None
+        if any(isinstance(s, t.Doc) or (isinstance(s, t.Block) and not isinstance(block, t.Variant)) for s in block.body):
             return None
         if len(block.body) > 1 and not self.same_line(block.span.start, block.span.end):
             return None
@@ -95,10 +98,21 @@ class _Printer:
                 self.lines.append(f"{indent}  {str(self.comments.pop(0)).rstrip()}")
             self.lines.append(indent + "}")
         else:
-            self.lines.append(indent + (self.one_line(node) or "" if isinstance(node, t.Block | t.Variant) else self.text(node)))
+            if isinstance(node, t.Block | t.Variant):
+                self.lines.append(indent + (self.one_line(node) or ""))
+            else:
+                self.lines += [indent + line for line in self.wrapped(node, len(indent))]
             while self.comments and span_of(self.comments[0]).end <= node.span.end:  # inside a wrapped statement
                 self.lines[-1:-1] = [indent + str(self.comments.pop(0)).rstrip()]
         self.comment_beside(node.span.end)
+
+    def wrapped(self, node: t.Node, indent: int) -> list[str]:
+        """A statement; of a long declaration the facts stand on a line of their own."""
+        text = self.text(node)
+        if isinstance(node, t.Declaration) and node.facts and indent + len(text) > WIDTH:
+            head = self.text(replace(node, facts=(), tail=None))
+            return [head, "  " + text[len(head) :].lstrip()]
+        return [text]
 
     def comments_inside(self, node: t.Node) -> bool:
         return any(node.span.start < span_of(c).start < node.span.end for c in self.comments)
