@@ -71,7 +71,7 @@ class Spec:
     def latex(self, *, rule: bool = False, standalone: bool = False) -> str:
         """This spec as LaTeX for amsmath and amssymb; with `rule` its update alone, with `standalone` a whole document.
         Raises SpecError where it has mistakes."""
-        tree = self.check().checked.parsed.tree
+        tree = pipeline.written(self.check().checked)
         made = latex.rule(tree) if rule else latex.text(tree)
         return latex.document([made]) if standalone else latex.fragment([made])
 

@@ -41,6 +41,8 @@ class Job:
     checked: pipeline.Checked
     relative: Path
     rule: bool = False
+    part: bool = False
+    """Whether this is a variant that comes with its file, not one that was named."""
 
 
 INPUT = [
@@ -80,7 +82,9 @@ def jobs(names: tuple[str, ...], rule: str | None) -> Iterator[Job]:
             if variant is not None:
                 yield Job(pipeline.check(source, variant=variant), relative)
             else:
-                yield from (Job(checked, relative) for checked in pipeline.check_all(source))
+                first, *others = pipeline.check_all(source)
+                yield Job(first, relative)
+                yield from (Job(checked, relative, part=True) for checked in others)
 
 
 def complain(found: list[Job]) -> bool:
@@ -220,12 +224,14 @@ def fmt(names: tuple[str, ...], rule: str | None, only_check: bool, unicode: boo
 @click.option("--rule", "only_rule", is_flag=True, help="The update rule alone.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on the standard output.")
 def show(names: tuple[str, ...], rule: str | None, form: str, standalone: bool, only_rule: bool, as_json: bool) -> None:
-    """Print specs for people: as text, or as LaTeX. Of a bare rule, the whole file that it stands for."""
+    """Print specs for people: as text, or as LaTeX. Of a bare rule, the whole file that it stands for; of a variant,
+    the algorithm that it is."""
     if standalone and form != "latex":
         raise click.UsageError("--standalone is for --latex")
     found = list(jobs(names, rule))
     wrong = any(not job.checked.ok for job in found) if as_json else complain(found)
-    texts = [_shown(job.checked.parsed, form, only_rule) if job.checked.ok else None for job in found]
+    found = [job for job in found if not job.part or not job.checked.ok]
+    texts = [_shown(job.checked, form, only_rule) if job.checked.ok else None for job in found]
     if only_rule and len(found) > 1:
         comment = "%" if form == "latex" else "#"
         places = [job.checked.source.name for job in found]
@@ -242,17 +248,19 @@ def show(names: tuple[str, ...], rule: str | None, form: str, standalone: bool, 
     sys.exit(wrong)
 
 
-def _shown(parsed: pipeline.Parsed, form: str, only_rule: bool) -> str:
+def _shown(checked: pipeline.Checked, form: str, only_rule: bool) -> str:
     """One file in a form; empty where it lacks what is asked for."""
     from .backends.latex import document as latex
     from .syntax import printer
 
+    tree, unicode = pipeline.written(checked), form == "unicode"
     if form == "latex":
-        return latex.rule(parsed.tree) if only_rule else latex.text(parsed.tree)
-    unicode = form == "unicode"
+        return latex.rule(tree) if only_rule else latex.text(tree)
     if only_rule:
-        return "".join(printer.show(s, unicode) + "\n" for s in pipeline.update(parsed.tree))
-    return printer.fmt(parsed.tree, parsed.source, parsed.comments, unicode)
+        return "".join(printer.show(s, unicode) + "\n" for s in pipeline.update(tree))
+    if checked.variant is not None:  # its lines come from two places
+        return printer.fmt(tree, None, unicode=unicode)
+    return printer.fmt(tree, checked.source, checked.parsed.comments, unicode)
 
 
 def _joined(texts: list[str], form: str, standalone: bool) -> str:

@@ -333,6 +333,30 @@ def test_show_latex() -> None:
     assert code == 0 and r"x_{k+1} &= x_k - \alpha \nabla f(x_k)" in output
 
 
+VARIANTS = [(spec.stem, name) for spec in SPECS for name in l2ogen.load(spec).variants]
+
+
+@pytest.mark.parametrize(("stem", "name"), VARIANTS, ids=map(":".join, VARIANTS))
+def test_a_variant_is_shown_as_a_file_of_its_own(stem: str, name: str) -> None:
+    code, output = run(f"{stem}:{name}", "--ascii")
+    shown, variant = l2ogen.pipeline.check(Source("shown.l2o", output)), l2ogen.load(f"{stem}:{name}").checked
+    assert code == 0 and shown.ok, output
+    assert shown.program is not None and variant.program is not None
+    assert shown.program.name == f"{variant.program.name}_{name}" and "variant" not in output
+    made = l2ogen.Spec(shown).latex()
+    assert made == l2ogen.load(f"{stem}:{name}").latex()
+    check(made)
+
+
+def test_variants_come_with_their_file() -> None:
+    code, output = run("pba12", "--latex")
+    assert code == 0 and output.count(r"\paragraph") == 1 and r"\textbf{PA}: $B_k = I$; $b_{1,k} = 0$; $b_{2,k} = 0$" in output
+    code, output = run("pba12:PA", "--latex")
+    assert code == 0 and r"\paragraph{PBA12\_PA}" in output and r"fixed $B = I \in \operatorname{diag}(n)$" in output
+    code, output = run("pba12:XX")
+    assert code == 1 and "error" in output
+
+
 def test_show_json() -> None:
     code, output = run("ista", "--json", "--rule")
     report = json.loads(output)

@@ -34,8 +34,11 @@ def show(node: t.Node, unicode: bool = False) -> str:
     return _Printer(unicode).text(node)
 
 
-def fmt(tree: t.File, source: Source, comments: tuple[Token, ...] = (), unicode: bool = False) -> str:
-    """A whole file. `fmt` of its own output changes nothing, and parsing the output gives an equal tree."""
+def fmt(tree: t.File, source: Source | None, comments: tuple[Token, ...] = (), unicode: bool = False) -> str:
+    """A whole file. `fmt` of its own output changes nothing, and parsing the output gives an equal tree.
+
+    Statements that stand on one line in the source do so again; without a source, each stands alone.
+    """
     return _Printer(unicode, source, comments).file(tree)
 
 
