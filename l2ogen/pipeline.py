@@ -10,9 +10,9 @@ from pathlib import Path
 from .core import ir
 from .diagnostics import Diagnostic, catalog
 from .passes.algorithm import algorithm
+from .passes.bind import Binding, bind
 from .passes.infer import infer
 from .passes.problem import problem
-from .passes.training import Binding, bind
 from .resources import specs_folder
 from .source import Source, Span
 from .syntax import tree as t

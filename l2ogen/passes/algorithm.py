@@ -12,10 +12,11 @@ from ..diagnostics import Diagnostic, catalog, nearest
 from ..source import Source, Span
 from ..syntax import tree as t
 from . import declarations as decl
+from .bind import Binding
 from .expressions import Expressions, number
 from .goal import Goal
 from .parameters import Parameters, network
-from .training import Binding, training
+from .training import training
 
 FindProblem = Callable[[str], ir.Problem | None]
 """The problem of a name or path; None if there is none. `.known` names are for messages."""
