@@ -1,4 +1,4 @@
-# l2ogen ddbfaf014561 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen c8ef0526d6bc is the checksum of the lines below; an edited file is not overwritten.
 """FISTA, with the problem `lasso`.
 
 Beck and Teboulle (2009): proximal gradient with Nesterov's extrapolation; the reported iterate is x, not z.
@@ -77,6 +77,7 @@ class Lasso:
     data = ("A", "b", "lam")
     shared = ()
     defaults = {"m": 250, "n": 500, "sparsity": 50}
+    x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0
 
     def __init__(self, A: Tensor, b: Tensor, lam: Tensor | float, x_true: Tensor | None = None):
         self.like = {"dtype": A.dtype, "device": A.device}

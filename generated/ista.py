@@ -1,4 +1,4 @@
-# l2ogen 8f242a79a5c7 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen bef70d725dc4 is the checksum of the lines below; an edited file is not overwritten.
 """ISTA, with the problem `lasso`.
 
 Proximal gradient with step 1/L (Daubechies, Defrise, De Mol 2004; also called PGD).
@@ -75,6 +75,7 @@ class Lasso:
     data = ("A", "b", "lam")
     shared = ()
     defaults = {"m": 250, "n": 500, "sparsity": 50}
+    x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0
 
     def __init__(self, A: Tensor, b: Tensor, lam: Tensor | float, x_true: Tensor | None = None):
         self.like = {"dtype": A.dtype, "device": A.device}

@@ -1,4 +1,4 @@
-# l2ogen 183c11bcd218 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 9108856987ff is the checksum of the lines below; an edited file is not overwritten.
 """L2O_PA, with the problem `lasso`.
 
 Liu, Chen, Wang, Yin, Cai (ICML 2023): a learned preconditioner P and accelerator A.
@@ -85,6 +85,7 @@ class Lasso:
     data = ("A", "b", "lam")
     shared = ()
     defaults = {"m": 250, "n": 500, "sparsity": 50}
+    x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0
 
     def __init__(self, A: Tensor, b: Tensor, lam: Tensor | float, x_true: Tensor | None = None):
         self.like = {"dtype": A.dtype, "device": A.device}

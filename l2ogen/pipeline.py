@@ -10,7 +10,7 @@ from pathlib import Path
 from .core import ir
 from .diagnostics import Diagnostic, catalog
 from .passes.algorithm import algorithm
-from .passes.bind import Binding, bind
+from .passes.bind import bind, binding
 from .passes.infer import infer
 from .passes.problem import problem
 from .resources import specs_folder
@@ -122,6 +122,5 @@ def stem(checked: Checked) -> str:
 def misfits(program: ir.Algorithm, bound: ir.Problem) -> tuple[Diagnostic, ...]:
     """Why an algorithm can't be bound to a problem; empty where it can."""
     report: list[Diagnostic] = []
-    wanted = Binding(program.variable, program.target, program.data, {f.role: f.name for f in program.functions})
-    bind(Span(0, 0), bound, wanted, report)
+    bind(Span(0, 0), bound, binding(program), report)
     return tuple(report)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..core import ir
@@ -24,6 +25,32 @@ class Binding:
     space: Type | None = None
     """Of the reported state."""
     learned: tuple[ir.Parameter, ...] = ()
+    needs: frozenset[str] = frozenset()
+    """What the rule takes of the functions: grad, prox, L, subgrad, stochgrad, value."""
+    metrics: frozenset[str] = frozenset()
+    """What its proxes take as a metric: scalar, diagonal."""
+
+
+OPERATIONS = ("grad", "prox", "subgrad", "stochgrad", "value")
+
+
+def needs(expressions: Iterable[ir.Node]) -> frozenset[str]:
+    """What a rule takes of the functions of its problem."""
+    nodes = [n for e in expressions for n in e.walk()]
+    return frozenset([n.op for n in nodes if n.op in OPERATIONS] + ["L" for n in nodes if n.role == "lipschitz"])
+
+
+def metrics(expressions: Iterable[ir.Node]) -> frozenset[str]:
+    """The metrics of the proxes of a rule."""
+    kinds = [n.args[0].type.kind for e in expressions for n in e.walk() if n.op == "prox"]
+    return frozenset("scalar" if kind == "scalar" else "diagonal" for kind in kinds)
+
+
+def binding(a: ir.Algorithm) -> Binding:
+    """What a checked algorithm asks of any problem."""
+    roles: dict[str, str] = {f.role: f.name for f in a.functions}
+    asked = needs(a.expressions), metrics(a.expressions)
+    return Binding(a.variable, a.target, a.data, roles, needs=asked[0], metrics=asked[1])
 
 
 def bind(span: Span, problem: ir.Problem, wanted: Binding, report: list[Diagnostic]) -> None:
@@ -40,6 +67,10 @@ def bind(span: Span, problem: ir.Problem, wanted: Binding, report: list[Diagnost
         if part is not None and wanted.target == "minimize" and role not in wanted.roles:
             help = "declare it in `problem` and use it: " + ("`grad f(x)`" if role == "f" else "`prox_r,P(v)`")
             report.append(catalog.rule_misses_part(span, what, f"`{problem.name}`", help))
+    for why in _missing(problem, wanted):
+        report.append(catalog.problem_misfit(span, problem.name, why))
+    if not problem.draws and wanted.learned:
+        report.append(catalog.no_samples(span, problem.name))
     sizes: dict[Size, Size] = {}
     if wanted.space is not None:
         _same_space(wanted.space, problem.variable_type, sizes)
@@ -56,6 +87,21 @@ def bind(span: Span, problem: ir.Problem, wanted: Binding, report: list[Diagnost
                 why = f"it calls the size `{size}` `{sizes[size]}`; call it so, too"
                 report.append(catalog.problem_misfit(span, problem.name, why, ((p.span, f"{p.type} here"),)))
                 return
+
+
+def _missing(problem: ir.Problem, wanted: Binding) -> list[str]:
+    """What the rule takes and the problem's functions don't have."""
+    f, r = problem.smooth, problem.prox
+    found = []
+    if f is None and wanted.needs & {"grad", "L", "stochgrad"}:
+        found.append("its objective has no smooth part, and the rule takes a gradient")
+    if f is not None and "stochgrad" in wanted.needs and not f.external and f.stochastic is None:
+        found.append("its smooth part is no sum over the rows of data, so a minibatch has nothing to choose from")
+    if r is not None and "subgrad" in wanted.needs and r.subgradient is None:
+        found.append(f"`{r.text}` holds an indicator, which has no subgradient outside of its set")
+    if r is not None and "diagonal" in wanted.metrics and "diagonal" not in r.metrics:
+        found.append(f"the prox of `{r.text}` has a closed form for a scalar step, not for a metric in diag(n)")
+    return found
 
 
 def _misfit(ours: ir.Datum, theirs: ir.Datum | None, sizes: dict[Size, Size]) -> str:
