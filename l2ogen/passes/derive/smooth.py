@@ -194,17 +194,15 @@ def nonnegative(v: Node, ranges: Ranges) -> bool:
 
 
 def coercive(terms: tuple[Term, ...], ranges: Ranges) -> bool:
-    """Whether the sum of convex terms is proved to grow in every direction: one term does, and no other falls
-    without bound, or one grows quadratically and no other falls faster than linearly."""
-    if strong(terms, ranges) is not None:
+    """Whether the sum of convex terms is proved to grow in every direction: it is strongly convex, lives in a bounded
+    box, or one term grows and no other falls without bound."""
+    if strong(terms, ranges) is not None or any(t.kind == "indicator" and None not in t.ends for t in terms):
         return True
     return any(_grows(t, ranges) for t in terms) and _bounded_below(terms, ranges)
 
 
 def _grows(t: Term, ranges: Ranges) -> bool:
     """Whether a term alone tends to infinity with ||x||."""
-    if t.kind == "indicator":
-        return None not in t.ends
     plain = not t.map.chain and t.weight is None and t.coefficient.is_positive(ranges)
     moved = (t.map.scale * t.map.scale).is_positive(ranges) or t.map.scale.absolute(ranges).is_positive(ranges)
     return plain and moved and t.kind in ("square", "huber", "norm_1", "norm_2", "group_l2")
@@ -212,6 +210,7 @@ def _grows(t: Term, ranges: Ranges) -> bool:
 
 def _bounded_below(terms: tuple[Term, ...], ranges: Ranges) -> bool:
     """All atoms are nonnegative but linear ones; softplus(u) - y*u is if 0 <= y <= 1."""
+    others = [t for t in terms if t.kind != "linear"]
     for t in terms:
         if t.kind != "linear":
             continue
@@ -219,6 +218,7 @@ def _bounded_below(terms: tuple[Term, ...], ranges: Ranges) -> bool:
         labels = t.weight if t.weight is not None else number(1)
         r = ranges.get(labels.name) if labels.op == "symbol" else Range(labels, labels)
         low, high = (exact(r.low), exact(r.high)) if r is not None else (None, None)
-        if partner not in terms or low is None or high is None or low < 0 or high > 1:
+        if partner not in others or low is None or high is None or low < 0 or high > 1:
             return False
+        others.remove(partner)
     return True

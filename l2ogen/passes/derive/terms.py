@@ -41,8 +41,9 @@ class Term:
 
 
 def split(node: Node, x: Node) -> tuple[Term, ...]:
-    """The terms of a scalar formula; constants are left out. Raises Unknown."""
-    return tuple(_terms(node, x, Coefficient()))
+    """The terms of a scalar formula; constants and 0*<c, x> are left out. Raises Unknown."""
+    terms = _terms(node, x, Coefficient())
+    return tuple(t for t in terms if t.kind != "linear" or t.coefficient.number)
 
 
 def _terms(node: Node, x: Node, c: Coefficient) -> list[Term]:
