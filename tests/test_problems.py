@@ -241,6 +241,12 @@ def program(f: str = "", r: str = "") -> ir.Problem:
     return found
 
 
+def proximable(r: str) -> ir.ProxPart:
+    found = program(r=r).prox
+    assert found is not None
+    return found
+
+
 @pytest.mark.parametrize(("f", "r", "coercive", "strong"), [
     ("1/2*||A*x - b||_2^2", "lam*||x||_1", True, False), ("1/2*||A*x - b||_2^2", "", False, False),
     ("||A*x - b||_2^2 + lam*||x||_2^2", "", True, True), ("||A*x - b||_2^2", "lam*||x||_2^2", True, True),
@@ -321,7 +327,7 @@ def test_prox_equals_a_search_in_each_coordinate(r: str, diagonal: bool) -> None
 def test_prox_of_norms_of_groups(r: str, size: int, scale: float, center: int, ridge: float) -> None:
     """(v - z)/P lies in the subdifferential of r at z, written out."""
     problem = instance(r=r)
-    assert program(r=r).prox.metrics == ("scalar",)
+    assert proximable(r).metrics == ("scalar",)
     E = numbers(problem)
     seen = set()
     for spread in (0.05, 3.0):
@@ -362,7 +368,7 @@ def test_subgradients_lie_below(r: str) -> None:
 
 
 def test_an_indicator_has_no_subgradient() -> None:
-    assert program(r="lam*||x||_1 + indicator(x >= 0)").prox.subgradient is None
+    assert proximable("lam*||x||_1 + indicator(x >= 0)").subgradient is None
     assert not hasattr(instance(r="indicator(x >= 0)"), "subgrad_F")
 
 

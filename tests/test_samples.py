@@ -105,7 +105,7 @@ def test_declared_facts_are_checked_when_a_problem_is_made() -> None:
 @pytest.fixture
 def patches(tmp_path: Path) -> Path:
     random = np.random.default_rng(0)
-    content = {"W": random.normal(size=(6, 9)), "Y": random.normal(size=(20, 6)), "rho": np.array(0.5)}
+    content: dict[str, Any] = {"W": random.normal(size=(6, 9)), "Y": random.normal(size=(20, 6)), "rho": np.array(0.5)}
     np.savez(tmp_path / "bsds_patches_lasso.npz", **content)
     return tmp_path
 

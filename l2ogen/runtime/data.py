@@ -124,4 +124,5 @@ def digits_mlp(hidden: int = 20, minibatch: int = 64, *, batch: tuple[int, ...] 
     parts = [torch.randn(*batch, *shape, generator=start, dtype=dtype) / shape[1] ** 0.5 if len(shape) == 2
              else torch.zeros(*batch, *shape, dtype=dtype) for shape in shapes]
     x0 = torch.cat([part.flatten(len(batch)) for part in parts], -1).to(device)
-    return {"f": lambda x: loss(x, slice(None)), "n": sum(sizes), "batch": batch, "minibatch": draw, "x0": x0, "like": like}
+    return {"f": lambda x: loss(x, slice(None)), "n": sum(sizes), "batch": batch, "minibatch": draw, "x0": x0,
+            "like": like}
