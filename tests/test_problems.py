@@ -410,6 +410,8 @@ def test_a_ridge_is_in_every_minibatch() -> None:
     nothing = torch.zeros(3, 5, **LIKE)
     x = torch.randn(3, 4, **LIKE)
     torch.testing.assert_close(problem.stochgrad_f(x, nothing), 14 * x)
+    square = instance("||A'*(A*x) - c||_2^2 + 7*||x||_2^2")  # rows as many as unknowns
+    torch.testing.assert_close(square.stochgrad_f(x, torch.zeros(3, 4, **LIKE)), 14 * x)
 
 
 def test_minibatch_is_an_option_of_sample() -> None:

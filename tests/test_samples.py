@@ -85,6 +85,19 @@ sample (m = 4, n = 3) { A ~ gaussian(m, n); d ~ uniform(n, low = 1, high = 2); l
     assert problem.zeros().shape == (5, 3) and problem.L.shape[-1] == 1
 
 
+def test_what_shared_data_are_made_of_is_drawn_with_them() -> None:
+    text = """problem q
+data { shared Q in sym(n) with Q >= 0; c in R^n }
+variable { x in R^n }
+f(x) = <x, Q*x> + <c, x>
+minimize f(x)
+sample (n = 3) { u ~ gaussian(n, std = 2); G ~ gaussian(n, n); Q = G'*G + I; c = u + 1 }
+"""
+    made = check(text).compile()
+    problem = made.sample(4, **made.sample_shared(**LIKE), **LIKE)
+    assert problem.Q.shape == (3, 3) and problem.c.shape == (4, 3) and problem.zeros().shape == (4, 3)
+
+
 def test_declared_facts_are_checked_when_a_problem_is_made() -> None:
     Quadratic = l2ogen.load("quadratic").compile()
     Q, c = torch.eye(3, **LIKE).expand(2, 3, 3), torch.zeros(2, 3, **LIKE)

@@ -262,6 +262,8 @@ class Draw:
     """Of the noise that is added."""
     options: tuple[tuple[str, Node], ...] = ()
     """Keyword arguments of the law."""
+    shared: bool = False
+    """Whether it is drawn once for all instances: shared data, and what they are computed from."""
     span: Span = field(compare=False, default=Span(0, 0))
 
 

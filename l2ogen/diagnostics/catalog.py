@@ -568,6 +568,20 @@ def law_option(span: Span, law: str, known: list[str]) -> Diagnostic:
     return Diagnostic("L2O622", f"`{law}` takes {wanted}", span, "", "")
 
 
+def shared_from_own(span: Span, name: str, own: str) -> Diagnostic:
+    return Diagnostic(
+        "L2O624", f"shared `{name}` can't depend on `{own}`, which differs between instances", span, "",
+        f"remove `shared` from `{name}`",
+    )  # fmt: skip
+
+
+def not_kept(span: Span, name: str) -> Diagnostic:
+    return Diagnostic(
+        "L2O625", f"`{name}` is drawn with the shared data, and gone when instances are drawn", span, "used here",
+        f"declare `shared {name}` in `data`",
+    )  # fmt: skip
+
+
 def no_samples(span: Span, problem: str) -> Diagnostic:
     return Diagnostic(
         "L2O623", f"problem `{problem}` has no `sample` block, so nothing can be trained on it", span, "",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..core import ir
 from ..core.constants import constant
 from ..core.symbols import Scope, Symbol
@@ -51,7 +53,29 @@ class Sampling:
         for datum in self.data:
             if datum.name not in self.drawn and datum.name not in self.scope.broken:
                 self.report.append(catalog.data_not_sampled(datum.span, datum.name))
-        return options, tuple(draws)
+        return options, self.once(draws)
+
+    def once(self, draws: list[ir.Draw | ir.Load]) -> tuple[ir.Draw | ir.Load, ...]:
+        """Mark what is drawn once: shared data and what they are computed from; nothing else may use the latter."""
+        shared = {d.name for d in self.data if d.shared}
+        own = {d.name for d in self.data if not d.shared} | {f"{self.variable}_true"}
+        needed = set(shared)
+        for d in reversed(draws):
+            if isinstance(d, ir.Draw) and d.name in needed:
+                used = {n for a in d.arguments for n in ir.symbols(a, "data", "truth")}
+                for name in sorted(used & own):
+                    self.report.append(catalog.shared_from_own(d.span, d.name, name))
+                needed |= used
+        found: list[ir.Draw | ir.Load] = []
+        for d in draws:
+            if isinstance(d, ir.Draw):
+                used = {n for a in d.arguments for n in ir.symbols(a, "data", "truth")}
+                if d.name not in needed:
+                    for name in sorted(used & (needed - shared - own)):
+                        self.report.append(catalog.not_kept(d.span, name))
+                d = replace(d, shared=d.name in needed)
+            found.append(d)
+        return tuple(found)
 
     def options(self, block: t.Block) -> Options:
         """The arguments of `sample`: sizes and the rest, with their defaults."""

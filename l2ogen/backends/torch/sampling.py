@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ...core import ir
+from ...core.sizes import Size
 from ...core.types import Type
 from .emit import PRODUCT, Emitter
 from .names import python_name
@@ -47,7 +49,7 @@ def sample_lines(p: ir.Problem, used: set[str]) -> dict[str, list[str]]:
                     lines[where].append(_load(d.file, arrays, where == "own"))
                     used |= {"load_arrays"} | ({"choice"} if where == "own" else set())
         else:
-            where = "shared" if d.name in shared else "own"
+            where = "shared" if d.shared else "own"
             lines[where].append(f"{python_name(d.name)} = {_draw(d, writers[where], where == 'own')}")
     return lines
 
@@ -71,7 +73,12 @@ def _draw(d: ir.Draw, emitter: Emitter, own: bool) -> str:
 
 def _front(type_: Type, own: bool) -> list[str]:
     """The shape of a drawn tensor, as Python text."""
-    return ["batch"] * own + ([str(size) for size in type_.sizes] or ["1"])
+    return ["batch"] * own + ([_size(size) for size in type_.sizes] or ["1"])
+
+
+def _size(size: Size) -> str:
+    """A size in terms of the arguments of `sample`."""
+    return re.sub(r"[A-Za-z]\w*", lambda name: _option(name[0]), str(size))
 
 
 def _law(d: ir.Draw, emitter: Emitter, own: bool) -> str:
@@ -96,7 +103,7 @@ def _load(file: str, arrays: tuple[tuple[str, Type, str], ...], own: bool) -> st
     targets = ", ".join(python_name(name) for name, *_ in arrays) + "," * (len(arrays) == 1)
     shapes = []
     for _, type_, array in arrays:
-        sizes = [str(size) for size in type_.sizes] * (2 if type_.kind == "sym" else 1)
+        sizes = [_size(size) for size in type_.sizes] * (2 if type_.kind == "sym" else 1)
         shapes.append(f'"{array}": ({", ".join(sizes)}{"," * (len(sizes) == 1)})')
     more = ", batch, chosen" if own else ""
     return f'({targets}) = load_arrays("{file}", {{{", ".join(shapes)}}}, folder, like{more})'

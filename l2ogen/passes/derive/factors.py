@@ -39,12 +39,7 @@ class Coefficient:
     def __mul__(self, other: Coefficient | int) -> Coefficient:
         if isinstance(other, int):
             return Coefficient(self.number * other, self.top, self.bottom)
-        top, bottom = [*self.top, *other.top], [*self.bottom, *other.bottom]
-        for factor in list(top):
-            if factor in bottom:
-                top.remove(factor)
-                bottom.remove(factor)
-        return Coefficient(self.number * other.number, tuple(top), tuple(bottom))
+        return Coefficient(self.number * other.number, self.top + other.top, self.bottom + other.bottom)
 
     def __truediv__(self, other: Coefficient | int) -> Coefficient:
         if isinstance(other, int):
