@@ -107,6 +107,11 @@ def test_declared_facts_are_checked_when_a_problem_is_made() -> None:
             Quadratic(wrong, c)
     with pytest.raises(ValueError, match="groups of 5"):
         l2ogen.load("group_lasso").compile().sample(1, n=12, sparsity=1)
+    box = "problem q\ndata { lo, hi in R^n }\nvariable { x in R^n }\nr(x) = indicator(lo <= x <= hi)\nminimize r(x)\n"
+    made = check(box).compile()
+    assert made(torch.zeros(3), torch.zeros(3)).prox_r(torch.ones(3), 1.0).sum() == 0
+    with pytest.raises(ValueError, match="lo <= hi"):
+        made(torch.zeros(3), torch.tensor([1.0, 1.0, -1.0]))
     Logistic = l2ogen.load("logistic_l1").compile()
     with pytest.raises(ValueError, match="y <= 1"):
         Logistic(torch.ones(2, 3), torch.tensor([0.0, 2.0]), 0.1)

@@ -64,8 +64,11 @@ def positive(node: Node, ranges: Mapping[str, Range | None], zero: bool = False)
         low = exact(r.low) if r is not None else None
         return r is not None and low is not None and (low > 0 or (low == 0 and (r.low_open or zero)))
     match node.op:
-        case "times" | "add":
+        case "times":
             return all(positive(a, ranges, zero) for a in node.args)
+        case "add":
+            some = zero or any(positive(a, ranges) for a in node.args)
+            return some and all(positive(a, ranges, zero=True) for a in node.args)
         case "over":
             return positive(node.args[0], ranges, zero) and positive(node.args[1], ranges)
         case "power" | "sqrt":

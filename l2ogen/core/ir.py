@@ -290,4 +290,6 @@ class Problem:
     """A modulus of strong convexity, where one can be read off."""
     groups: tuple[Node, ...] = ()
     """Sizes of groups; each divides the variable's size."""
+    boxes: tuple[tuple[Node, Node], ...] = ()
+    """Lower and upper ends of indicators, where data decide that the first does not exceed the second."""
     tree: Tree = field(repr=False, compare=False, default=Tree())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import product
 
 from ..core import ir
 from ..core.constants import exact
@@ -52,6 +53,7 @@ class Objective:
     coercive: bool = False
     strong: ir.Node | None = None
     groups: tuple[ir.Node, ...] = ()
+    boxes: tuple[tuple[ir.Node, ir.Node], ...] = ()
     good: list[Part] = field(default_factory=list)
 
     def run(self, parts: list[Part], goal: Span) -> None:
@@ -72,6 +74,7 @@ class Objective:
         self.convex = all(p.value is not None for p in self.good)
         self.strong = derive.strong(terms, self.ranges)
         self.coercive = self.convex and derive.coercive(terms, self.ranges)
+        self.boxes = self.box(terms, goal)
         self.groups = tuple(term.parameter for term in terms if term.kind == "group_l2" and term.parameter is not None)
 
     def choose(self, only_smooth: list[Part], smooth: list[Part]) -> Part | None:
@@ -88,6 +91,20 @@ class Objective:
             derive.stable(f.value), derive.gradient(f.terms) or zero, derive.lipschitz(f.terms), show(f.tree),
             derive.gradient(f.terms, mask) if mask is not None else None, rows,
         )  # fmt: skip
+
+    def box(self, terms: tuple[derive.Term, ...], goal: Span) -> tuple[tuple[ir.Node, ir.Node], ...]:
+        """Every lower end beside every upper end: what is empty is reported, or left to the data."""
+        lows, highs = ([t.ends[i] for t in terms if t.kind == "indicator"] for i in (0, 1))
+        open_: list[tuple[ir.Node, ir.Node]] = []
+        for low, high in product(lows, highs):
+            if low is None or high is None:
+                continue
+            a, b = exact(low), exact(high)
+            if a is None or b is None:
+                open_.append((low, high))
+            elif a > b:
+                self.report.append(catalog.empty_range(goal, self.x.name, f"{float(a):g}", f"{float(b):g}"))
+        return tuple(dict.fromkeys(open_))
 
     # -- one part
     def examine(self, p: Part) -> bool:

@@ -69,7 +69,8 @@ class _Resolver:
         return ir.Problem(
             header.name.id, doc.text if isinstance(doc, t.Doc) else "", self.source, self.target, self.variable,
             self.variable_type, self.data, objective.smooth, objective.prox, options, draws, objective.text,
-            objective.convex, objective.coercive, objective.strong, objective.groups, self.file,
+            objective.convex, objective.coercive, objective.strong, objective.groups, objective.boxes,
+            self.file,
         )  # fmt: skip
 
     def warn_of_unused(self, header: t.Header) -> None:
@@ -152,6 +153,11 @@ class _Resolver:
         before = len(self.report)
         self.expressions.lower(goal.objective)
         named = [part for term in summands(goal.objective) if (part := self.named(term, before)) is not None]
+        for i, part in enumerate(named):
+            if part in named[:i]:
+                what = f"`{part.name}({self.variable})` in the objective"
+                self.report.append(catalog.duplicate_part(goal.objective.span, what, part.span))
+                return objective
         objective.run(named, goal.span)
         text = " + ".join(show(p.tree) if p.value is not None else f"{p.name}({self.variable})" for p in named)
         objective.text = f"minimize over {self.variable}: {text}"

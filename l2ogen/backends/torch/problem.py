@@ -47,6 +47,7 @@ def problem_context(p: ir.Problem, needs: frozenset[str] = ALL) -> tuple[dict[st
         "sizes": {f"self.{python_name(size)}": where for size, where in sizes.items()},
         "checks": checks,
         "groups": list(dict.fromkeys(emitter.text(g) for g in p.groups)),
+        "boxes": [(emitter.at(low, PRODUCT - 1), emitter.at(high, PRODUCT - 1)) for low, high in p.boxes],
         "size": in_class(own),
         "rows": own,
         "like": next((python_name(d.name) for d in p.data if d.type.kind != "scalar"), None),

@@ -100,6 +100,11 @@ def _inner(node: Node, x: Node, c: Coefficient) -> Term:
     if a == b:
         return _term("square", c, a, x)
     for u, image in ((a, b), (b, a)):
+        if image.op == "times" and u in image.args:
+            factor = image.args[1] if image.args[0] == u else image.args[0]
+            if not moves(factor):  # <u, D*u>
+                scalar = factor.type == SCALAR
+                return _term("square", c * Coefficient.of(factor) if scalar else c, u, x, None if scalar else factor)
         if image.op == "apply" and image.args[1] == u and not moves(image.args[0]):
             return _term("quadratic", c, u, x, parameter=image.args[0])
     raise Unknown(node)
@@ -136,7 +141,7 @@ def _entries(v: Node, x: Node, c: Coefficient, weight: Node | None = None) -> li
             return [_term("softplus", c, args[0], x, weight)]
         case "log" if log_1_exp(v) is not None:
             return [_term("softplus", c, log_1_exp(v) or v, x, weight)]
-        case "huber" if args[1].type == SCALAR:
+        case "huber":
             return [_term("huber", c, args[0], x, weight, args[1])]
         case "abs" if weight is None:
             return [_term("norm_1", c, args[0], x)]
