@@ -1,4 +1,4 @@
-# l2ogen 52bfc07b6046 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 55e8348e325d is the checksum of the lines below; an edited file is not overwritten.
 """ALISTA, with the problem `sparse_coding`.
 
 Liu, Chen, Wang, Yin (2019): the weights are computed, not learned: W minimizes ||W'*A||_F with w_i'*a_i =
@@ -114,6 +114,7 @@ class SparseCoding:
     data = ("A", "b")
     shared = ("A",)
     defaults = {"m": 250, "n": 500, "density": 0.1}
+    x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0
 
     def __init__(self, A: Tensor, b: Tensor, x_true: Tensor | None = None):
         self.like = {"dtype": A.dtype, "device": A.device}

@@ -1,4 +1,4 @@
-# l2ogen 6ac4144e3e3e is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 28dd0254d4fe is the checksum of the lines below; an edited file is not overwritten.
 """HyperLISTA, with the problem `sparse_coding`.
 
 Chen, Liu, Wang, Yin (2021): three numbers. The step is 1, as in the formula: public code takes 1/||A||_2^2,
@@ -132,6 +132,7 @@ class SparseCoding:
     data = ("A", "b")
     shared = ("A",)
     defaults = {"m": 250, "n": 500, "density": 0.1}
+    x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0
 
     def __init__(self, A: Tensor, b: Tensor, x_true: Tensor | None = None):
         self.like = {"dtype": A.dtype, "device": A.device}

@@ -1,4 +1,4 @@
-# l2ogen e1d18fcf1be6 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen c56f0b62a79d is the checksum of the lines below; an edited file is not overwritten.
 """LISTA_SS, with the problem `sparse_coding`.
 
 Chen, Liu, Wang, Yin (2018): LISTA with support selection: a growing share p_k of the largest entries passes
@@ -108,6 +108,7 @@ class SparseCoding:
     data = ("A", "b")
     shared = ("A",)
     defaults = {"m": 250, "n": 500, "density": 0.1}
+    x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0
 
     def __init__(self, A: Tensor, b: Tensor, x_true: Tensor | None = None):
         self.like = {"dtype": A.dtype, "device": A.device}

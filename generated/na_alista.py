@@ -1,4 +1,4 @@
-# l2ogen cd45b45cb301 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 08218401f001 is the checksum of the lines below; an edited file is not overwritten.
 """NA_ALISTA, with the problem `sparse_coding`.
 
 Behrens, Sauder, Jung (2021): step and threshold of ALISTA are predicted from the residual's norms. p_k
@@ -109,6 +109,7 @@ class SparseCoding:
     data = ("A", "b")
     shared = ("A",)
     defaults = {"m": 250, "n": 500, "density": 0.1}
+    x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0
 
     def __init__(self, A: Tensor, b: Tensor, x_true: Tensor | None = None):
         self.like = {"dtype": A.dtype, "device": A.device}

@@ -1,4 +1,4 @@
-# l2ogen 100ac76a5a99 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 00198dbb4db8 is the checksum of the lines below; an edited file is not overwritten.
 """TiLISTA, with the problem `sparse_coding`.
 
 Liu, Chen, Wang, Yin (2019): one weight matrix for all layers, a step and a threshold per layer. Slides omit
@@ -108,6 +108,7 @@ class SparseCoding:
     data = ("A", "b")
     shared = ("A",)
     defaults = {"m": 250, "n": 500, "density": 0.1}
+    x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0
 
     def __init__(self, A: Tensor, b: Tensor, x_true: Tensor | None = None):
         self.like = {"dtype": A.dtype, "device": A.device}

@@ -212,6 +212,12 @@ class Builder(Transformer):
     def compute(self, parts: list[Any]) -> t.Compute:
         return make(t.Compute, parts, name_of(parts[0]), parts[2])
 
+    def load(self, parts: list[Any]) -> t.Load:
+        return make(t.Load, parts, str(parts[1])[1:-1], parts[3], file_span=span_of(parts[1]))
+
+    def array(self, parts: list[Any]) -> t.Array:
+        return make(t.Array, parts, name_of(parts[0]), name_of(parts[-1]))
+
     # -- expressions
     def number(self, parts: list[Any]) -> t.Number:
         return make(t.Number, parts, str(parts[0]))

@@ -260,6 +260,12 @@ class _Printer:
     def _Compute(self, n: t.Compute) -> str:
         return f"{self.text(n.name)} = {self.text(n.value)}"
 
+    def _Load(self, n: t.Load) -> str:
+        return f'load "{n.file}" {{ {"; ".join(map(self.text, n.arrays))} }}'
+
+    def _Array(self, n: t.Array) -> str:
+        return self.text(n.name) + (f" = {self.text(n.array)}" if n.array != n.name else "")
+
     def _Broken(self, n: t.Broken) -> str:
         assert self.source is not None
         return self.source.text[n.span.start : n.span.end]

@@ -261,6 +261,23 @@ class Compute(Node):
 
 
 @dataclass(frozen=True)
+class Array(Node):
+    """`b = Y`: the array Y of a file as b; `b` alone is the array of that name."""
+
+    name: Name
+    array: Name
+
+
+@dataclass(frozen=True)
+class Load(Node):
+    """`load "file.npz" { A = W; b = Y }`"""
+
+    file: str
+    arrays: tuple[Array | Broken, ...]
+    file_span: Span = field(compare=False, repr=False, kw_only=True, default=Span(0, 0))
+
+
+@dataclass(frozen=True)
 class Broken(Node):
     """A statement that did not parse; `names` are the words in it, about which nothing more is said."""
 

@@ -10,10 +10,12 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ...core import ir
+from ...passes.bind import needs
 from .algorithm import algorithm_context
 from .emit import Emitter
 from .names import TEMPLATES, classes, helper_texts, python_name
-from .problem import literal, problem_context
+from .problem import ALL, EVALUATED, problem_context
+from .sampling import literal
 
 
 @cache
@@ -65,7 +67,8 @@ def _module(program: ir.Algorithm | ir.Problem) -> str:
     used: set[str] = set()
     problem = algorithm = None
     if bound is not None:
-        problem, problem_helpers = problem_context(bound)
+        asked = ALL if isinstance(program, ir.Problem) else EVALUATED | needs(program)
+        problem, problem_helpers = problem_context(bound, asked)
         used |= problem_helpers
     if isinstance(program, ir.Algorithm):
         algorithm, algorithm_helpers = algorithm_context(program)
