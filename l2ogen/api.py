@@ -15,6 +15,7 @@ from .backends.torch.names import classes
 from .core import ir
 from .diagnostics import Diagnostic, render
 from .source import Source
+from .syntax import tree as t
 
 if TYPE_CHECKING:
     from .runtime import Run
@@ -77,6 +78,9 @@ class Spec:
         """Train in a new run folder; settings override those of the spec. Returns the finished run."""
         from .runtime import Run, train
 
+        compiled = {word: str(settings.pop(word)) for word in ("on", "loss") if settings.get(word) is not None}
+        if compiled:  # the code depends on them
+            return self.with_settings(**compiled).train(folder, problem=problem, quiet=quiet, **settings)
         texts = self.files(problem)
         if f"{self.stem}_train.py" not in texts:
             raise ValueError(f"`{self.stem}` has nothing to train, or its `train` block lacks `on` or `loss`")
@@ -85,6 +89,25 @@ class Spec:
                 (Path(place) / name).write_text(text, encoding="utf-8")
             run = Run.create(folder, place, spec=Path(place) / "spec.l2o", quiet=quiet, **settings)
         return train(run)
+
+    def with_settings(self, **settings: str) -> Spec:
+        """This spec with other statements in its `train` block, e.g. `loss="mean over k of F(x)"`."""
+        blocks = [b for b in self.checked.parsed.tree.items if isinstance(b, t.Block) and b.keyword == "train"]
+        lines = {word: f"{word} {value}" for word, value in settings.items()}
+        if not blocks:
+            text = f"{self.text.rstrip()}\ntrain {{ {'; '.join(lines.values())} }}\n"
+            return Spec(pipeline.check(Source(self.checked.source.name, text)))
+        edits = []
+        for s in blocks[0].body:
+            word = "loss" if isinstance(s, t.Loss) else s.name.id if isinstance(s, t.Setting) else ""
+            if word in lines:
+                edits.append((s.span.start, s.span.end, lines.pop(word)))
+        inside = self.text.index("{", blocks[0].keyword_span.end) + 1
+        edits += [(inside, inside, f" {line};") for line in lines.values()]
+        text = self.text
+        for start, end, line in sorted(edits, reverse=True):
+            text = text[:start] + line + text[end:]
+        return Spec(pipeline.check(Source(self.checked.source.name, text)))
 
     def problem(self, name: str | None = None) -> Spec:
         """A problem as a spec of its own: the named one, looked for beside this file and among the shipped, else the

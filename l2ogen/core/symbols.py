@@ -12,8 +12,8 @@ from .types import Type
 WHAT = {
     "state": "a state", "let": "a let", "data": "data", "parameter": "a parameter", "function": "a function",
     "network": "a network", "lipschitz": "the Lipschitz constant", "variable": "the variable", "size": "a size",
-    "iteration": "the iteration number", "truth": "the vector to recover", "option": "an option of `sample`",
-    "identity": "the identity",
+    "iteration": "the iteration number", "truth": "the vector to recover", "solution": "the solution",
+    "option": "an option of `sample`", "identity": "the identity",
 }  # fmt: skip
 
 
