@@ -131,7 +131,7 @@ FORMS: Mapping[str, Forms] = {
         "random": Form(_SEARCH | {"points": WHOLE}, ("points",), True, usage="c in [0, 1], points = 200"),
     },
     "curriculum": {"curriculum": _all("horizon = 20, every = 100", horizon=WHOLE, every=WHOLE)},
-    "validate": {"validate": Form({"every": WHOLE, "batch": WHOLE})},
+    "validate": {"validate": Form({"every": WHOLE, "batch": WHOLE}, usage="every = 20, batch = 256")},
     "dtype": {"float32": Form(), "float64": Form(), "bfloat16": Form()},
 }  # fmt: skip
 LISTS = ("schedule",)
@@ -226,7 +226,7 @@ def read(setting: str, word: str, items: Sequence[Item]) -> tuple[Phrase | None,
     for at, item in enumerate(items):
         if isinstance(item, Range):
             if not form.ranges:
-                mistakes.append(Mistake(at, word, f"no range, but {_options(form)}"))
+                mistakes.append(Mistake(at, word, _options(word, form)))
             elif not (isfinite(item.low) and isfinite(item.high) and item.low < item.high):
                 mistakes.append(Mistake(at, item.name, "a range from a smaller to a larger number"))
             elif item.name in (r.name for r in ranges):
@@ -237,7 +237,7 @@ def read(setting: str, word: str, items: Sequence[Item]) -> tuple[Phrase | None,
         name, value = item
         if name not in form.options:
             known = tuple(n for n in form.options if n)
-            mistakes.append(Mistake(at, name, "", known) if name and known else Mistake(at, word, _options(form)))
+            mistakes.append(Mistake(at, name, "", known) if name and known else Mistake(at, word, _options(word, form)))
         elif name in options:
             mistakes.append(Mistake(at, name or word, "one value"))
         else:
@@ -246,32 +246,29 @@ def read(setting: str, word: str, items: Sequence[Item]) -> tuple[Phrase | None,
                 mistakes.append(Mistake(at, name or word, form.options[name].wanted))
     missing = [n for n in form.needs if n not in options] or (form.ranges and not ranges)
     if missing and not mistakes:
-        mistakes.append(Mistake(None, word, f"`{form.usage}`"))
+        mistakes.append(Mistake(None, word, _options(word, form)))
     phrase = Phrase(word, tuple(options.items()), tuple(ranges))
     if not mistakes and form.ranges:
-        mistakes += _search(phrase)
+        mistakes += _search(phrase, {item[0]: at for at, item in enumerate(items)})
     return (None if mistakes else phrase), mistakes
 
 
-def _options(form: Form) -> str:
-    if form.usage:
-        return f"`{form.usage}`"
-    names = [f"`{n} = …`" for n in form.options]
-    return " and ".join(names) if names else "no options"
+def _options(word: str, form: Form) -> str:
+    return f"options as in `{word}({form.usage})`" if form.usage else "no options"
 
 
-def _search(phrase: Phrase) -> list[Mistake]:
-    """What does not fit together in a search."""
-    found = []
+def _search(phrase: Phrase, where: Mapping[str, int]) -> list[Mistake]:
+    """What does not fit together in a search; `where` the items stand, by name."""
+    found, count = [], len(phrase.ranges)
+    several = f", or one for each of the {count} ranges" if count > 1 else ""
     for option in ("points", "spacing"):
         value = phrase.get(option)
-        if isinstance(value, tuple) and len(value) not in (1, len(phrase.ranges)):
-            found.append(Mistake(None, option, f"one value, or one for each of the {len(phrase.ranges)} ranges"))
+        if isinstance(value, tuple) and len(value) not in (1, count):
+            found.append(Mistake(where[option], option, "one value" + several))
     spacing = phrase.get("spacing", ("linear",))
-    if not found:
-        for r, how in zip(phrase.ranges, spacing * (len(phrase.ranges) if len(spacing) == 1 else 1), strict=True):
-            if how == "log" and r.low <= 0:
-                found.append(Mistake(None, r.name, "a range of positive numbers where the spacing is log"))
+    for r, how in zip(phrase.ranges, spacing * count if len(spacing) == 1 else spacing, strict=False):
+        if how == "log" and r.low <= 0:
+            found.append(Mistake(where[r.name], r.name, "a range of positive numbers where the spacing is log"))
     return found
 
 
@@ -327,7 +324,7 @@ def clashes(given: Mapping[str, Any], over_k: bool | None = None) -> list[Clash]
                 ("curriculum", "grows the horizon, as layer-wise training does by itself"),
                 ("truncate", "cuts the iterations into segments; layer-wise training goes layer by layer"),
             ):
-                if other in given:
+                if other in given and not (other == "horizon" and "layers" in given):
                     clash(other, "schedule", f"`{other}` {why}", "keep one of the two")
             if over_k:
                 message = "layer-wise training takes the loss of the newest layer alone"

@@ -51,7 +51,10 @@ def setting(item: t.Setting, report: list[Diagnostic]) -> dict[str, Any]:
 def _phrase(setting: str, e: t.Expr, report: list[Diagnostic]) -> v.Phrase | None:
     name = e.fn if isinstance(e, t.SettingCall) else e
     if not isinstance(name, t.Name):
-        report.append(catalog.bad_setting(e.span, setting, v.wanted(setting)))
+        wanted = v.wanted(setting)
+        if setting == "rate":
+            wanted += "; the number is the optimizer's: `optimizer adam(rate = 1e-3)`"
+        report.append(catalog.bad_setting(e.span, setting, wanted))
         return None
     args = e.args if isinstance(e, t.SettingCall) else ()
     phrase, mistakes = v.read(setting, name.id, list(map(_item, args)))
@@ -85,14 +88,15 @@ def _literal(e: t.Node) -> object:
 
 def fits_rule(
     settings: dict[str, Any], places: dict[str, t.Setting], learned: tuple[ir.Parameter, ...], report: list[Diagnostic]
-) -> None:
-    """What a schedule or a search asks of the rule's parameters."""
+) -> dict[str, Any]:
+    """Check what a schedule or a search asks of the rule's parameters; returns the settings that fit."""
     layerwise = any(phase.word == "layerwise" for phase in settings.get("schedule", ()))
     if layerwise and not any(p.per_iteration for p in learned):
         what = "`layerwise(…)` where a learned parameter belongs to a layer (`NAME_k`); this rule has none"
         report.append(catalog.bad_setting(places["schedule"].span_of_values, "schedule", what))
+        settings = {word: value for word, value in settings.items() if word != "schedule"}
     if "search" not in settings:
-        return
+        return settings
     scalars = {p.name: p for p in learned if searchable(p)}
     intervals = {a.name.id: a for a in places["search"].values[0].args if isinstance(a, t.Interval)}  # type: ignore[attr-defined]
     for r in settings["search"].ranges:
@@ -108,6 +112,7 @@ def fits_rule(
                 help = f"search from {low:g} to {high:g}"
                 message = f"the search leaves the range of `{r.name}`, or comes too close to an open end"
                 report.append(catalog.settings_clash(place.span, message, limits.span, help))
+    return settings
 
 
 def reach(p: ir.Parameter) -> tuple[float, float]:

@@ -67,10 +67,11 @@ def training(
                 bind(item.values[0].span, problem, binding, report)
         else:
             settings |= setting(item, report)
+    statements = {word: item for word, item in places.items() if isinstance(item, t.Setting)}
+    settings = fits_rule(settings, statements, binding.learned, report)
     spans = {word: _place(item) for word, item in places.items()}
     for clash in clashes(settings, bool(reduction) if "loss" in places else None):
         report.append(catalog.settings_clash(spans[clash.setting], clash.message, spans[clash.other], clash.help))
-    fits_rule(settings, {w: i for w, i in places.items() if isinstance(i, t.Setting)}, binding.learned, report)
     if {"loss", "on"} <= places.keys() <= set(SETTINGS) and not {"layers", "horizon"} & places.keys():
         report.append(catalog.missing_part(spans["loss"], "the number of iterations", "horizon 100` or `layers 16"))
     if problem is not None and loss is not None:

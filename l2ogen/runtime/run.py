@@ -366,6 +366,8 @@ class Run:
     def _restore(self) -> None:
         """Go on at the last checkpoint; without one, begin, with the weights of `warm` where there are some."""
         path, metrics = self.folder / CHECKPOINT, self.folder / METRICS
+        for left in self.folder.glob(".*.part"):    # half written when the run was killed
+            left.unlink()
         if not path.exists():
             metrics.write_bytes(b"")
             if (self.folder / WARM).exists():
