@@ -94,7 +94,7 @@ def start(tmp_path: Path) -> Callable[..., Run]:
 
 
 # ---- from the file to the settings ---------------------------------------------------------------
-GOOD = [
+GOOD: list[tuple[str, str, dict[str, Any]]] = [
     (LISTA, "steps 2*500", {"steps": 1000}),
     (LISTA, "clip_norm 1/2", {"clip_norm": 0.5}),
     (LISTA, "seed 7; patience 3", {"seed": 7, "patience": 3}),
@@ -181,8 +181,9 @@ def test_a_bad_value_is_refused_in_the_file_and_on_the_command_line(
     text = text.replace("batch 8" if name == "batch" else "no such text", "")
     assert codes(text, line) == [code]
     loop = written(spec(text), tmp_path / "code")
+    changes: dict[str, Any] = {name: value}
     with pytest.raises(ValueError, match=r"`\w+`|batch"):
-        Run.create(tmp_path / "run", loop, quiet=True, **{name: value})
+        Run.create(tmp_path / "run", loop, quiet=True, **changes)
     assert not (tmp_path / "run").exists()
 
 
@@ -224,7 +225,7 @@ def test_a_loss_needs_an_x_true_that_is_drawn(tmp_path: Path) -> None:
 
 
 # ---- overriding ------------------------------------------------------------------------------------
-OVERRIDES = [
+OVERRIDES: list[tuple[str, str, dict[str, Any]]] = [
     (LISTA, "steps=3", {"steps": 3}), (LISTA, "batch=5", {"batch": 5}), (LISTA, "layers=2", {"layers": 2}),
     (LISTA, "seed=4", {"seed": 4}), (LISTA, "patience=2", {"patience": 2}), (LISTA, "clip-norm=0.5", {"clip_norm": 0.5}),
     (LISTA, "rate=1e-2", {"optimizer": "adam(rate = 0.01)"}), (LISTA, "rate=cosine", {"rate": "cosine"}),
@@ -324,7 +325,7 @@ def test_what_belongs_to_no_layer_is_trained_in_every_stage(start: Callable[...,
 
 def test_layer_by_layer_equals_a_loop_written_by_hand(start: Callable[..., Run]) -> None:
     """Same draws, torch.optim by hand, the newest layer's output in the loss, each stage from the best weights so far."""
-    run = start(LISTA, "schedule layerwise(steps = 3, rates = (1e-2, 2e-3), decay = 0.5); dtype float64; seed 3")
+    run = start(LISTA, "schedule layerwise(steps = 3, rates = (2e-1, 1e-1), decay = 0.5); dtype float64; seed 3; clip_norm 0.1")
     code, s = run.training, run.settings
     model, shared = code.build(s)
     generator = s.generator(1)
@@ -337,6 +338,7 @@ def test_layer_by_layer_equals_a_loop_written_by_hand(start: Callable[..., Run])
             x = v.sign() * (v.abs() - model.theta[k].abs()).clamp(min=0)
         return (x - problem.x_true).square().sum(-1).mean()
 
+    reverted = 0
     for t in (1, 2, 3):
         best = math.inf
 
@@ -346,22 +348,25 @@ def test_layer_by_layer_equals_a_loop_written_by_hand(start: Callable[..., Run])
             return min(value, best), value < best
 
         kept: dict[str, Tensor] = {}
-        for number, rate in enumerate((1e-2, 2e-3), 1):
+        for number, rate in enumerate((2e-1, 1e-1), 1):
             if number == 1:
                 best, _ = judge(best)
                 kept = {name: value.clone() for name, value in model.state_dict().items()}
-            groups = [{"params": [model.W[i], model.theta[i]], "lr": rate * 0.5 ** (t - 1 - i)}
+            groups: list[dict[str, Any]] = [{"params": [model.W[i], model.theta[i]], "lr": rate * 0.5 ** (t - 1 - i)}
                       for i in range(t) if number == 2 or i == t - 1]
             optimizer = torch.optim.Adam(groups)
             for step in (1, 2, 3):
                 model.zero_grad()
                 loss(code.sample(s, 8, generator, shared), t).backward()
+                nn.utils.clip_grad_norm_([weight for group in groups for weight in group["params"]], 0.1)
                 optimizer.step()
                 if step in (2, 3):      # validated every 2 steps and at the end
                     best, better = judge(best)
                     if better:
                         kept = {name: value.clone() for name, value in model.state_dict().items()}
+            reverted += not all(torch.equal(kept[name], value) for name, value in model.state_dict().items())
             model.load_state_dict(kept)
+    assert reverted >= 2    # else it would not matter
     trained = train(run).model.state_dict()
     assert all(torch.allclose(value, trained[name], rtol=1e-10, atol=1e-13) for name, value in model.state_dict().items())
     assert run.best == pytest.approx(best, rel=1e-12)
@@ -459,6 +464,10 @@ def test_bfloat16_keeps_weights_and_validation_in_float32(start: Callable[..., R
     ours, theirs = ([line["loss"] for line in metrics(run.folder)] for run in (half, single))
     assert ours[0] != theirs[0]
     assert ours == pytest.approx(theirs, rel=2e-2)
+    problem = half._problem
+    exact = type(problem)(*(getattr(problem, name).double() for name in problem.data)).L
+    assert problem.L.dtype == torch.float32
+    assert (exact <= problem.L).all() and torch.allclose(problem.L.double(), exact, rtol=1e-4)
 
 
 # ---- losses ----------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -32,6 +32,7 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from l2ogen.runtime import checkpoint, schedule, warm
+from l2ogen.runtime.guard import Guard
 from l2ogen.runtime.loading import load_module, module_file, training_file
 from l2ogen.runtime.progress import Display
 from l2ogen.runtime.schedule import Stage
@@ -39,8 +40,6 @@ from l2ogen.runtime.settings import Settings
 
 SETTINGS, METRICS, SPEC = "settings.json", "metrics.jsonl", "spec.l2o"
 CHECKPOINT, WEIGHTS, WARM = "checkpoint.safetensors", "weights.safetensors", "warm.safetensors"
-EXPLODED = 1e6      # a loss this many times the first validation comes from an instance that diverges
-FAILURES = 5        # updates in a row that fail before training ends
 
 
 class RunError(Exception):
@@ -70,10 +69,8 @@ class Run:
         self.display = Display(f"{settings.algorithm} on {settings.problem}", total, console, quiet)
         self.step = 0                       # steps done
         self.best, self.best_step = math.inf, 0
-        self.first: float | None = None     # the validation before any training of so many iterations
         self.best_weights = self._weights()
         self.seconds = 0.0                  # of training, earlier sessions included
-        self.dropped = 0                    # updates that were not made: see `clip`
         self._stage, self._done = 0, 0      # the stage's number in the plan, and the steps done in it
         self._scale, self._idle = 1.0, 0    # what `rate plateau` has come to; validations without improvement
         self._resumed: Callable[[torch.optim.Optimizer], None] | None = None
@@ -81,8 +78,18 @@ class Run:
         self._kept: dict[int, Any] = {}     # the batches of `samples fixed`
         self._validation: Any = None
         self._losses: list[float] = []
-        self._failure, self._failures, self._failing_since, self._culprit = "", 0, 0, ""
+        self._guard = Guard()
         self._stop = False
+
+    @property
+    def first(self) -> float | None:
+        """The validation before any training of so many iterations"""
+        return self._guard.first
+
+    @property
+    def dropped(self) -> int:
+        """Updates that were not made: they would have done harm."""
+        return self._guard.dropped
 
     # ---- starting and resuming -------------------------------------------------------------------
     @classmethod
@@ -178,44 +185,36 @@ class Run:
         count = s.samples.get("")
         if count is None:
             self._problem = sample(s, s.batch, self.generator, self.shared)
-            return self._problem
-        batches = math.ceil(count / s.batch)
-        turn = self.step % batches
-        if turn not in self._kept:      # the last batch holds the rest
-            size = min(s.batch, count - turn * s.batch)
-            self._kept[turn] = sample(s, size, s.generator(10 + turn), self.shared)
-        self._problem = self._kept[turn]
+        else:
+            turn = self.step % math.ceil(count / s.batch)
+            if turn not in self._kept:      # the last batch holds the rest
+                size = min(s.batch, count - turn * s.batch)
+                self._kept[turn] = sample(s, size, s.generator(10 + turn), self.shared)
+            self._problem = self._kept[turn]
+        if s.dtype.word == "bfloat16":
+            with suppress(ValueError):      # computed before the iterations: in bfloat16 it would be no upper bound
+                getattr(self._problem, "L", None)
         return self._problem
 
     def log(self, loss: Tensor) -> None:
         """Note the loss of one update, before it is made."""
         value = loss.item()
         self._losses.append(value)
-        self._failure = "" if value <= self._most() else f"the loss is {value:.3g}"     # NaN too
+        self._guard.note(value)
 
     def clip(self) -> None:
         """Shorten the gradient to `clip_norm`, if there is one; drop it where it would do harm.
 
-        An instance that diverges now and then is a matter of chance, and its shortened gradient teaches the
-        network to avoid it. So an update is dropped (the gradients become None) only when the gradient is not
-        finite, or the loss has exploded and there is no `clip_norm`. Raises Diverged after FAILURES such losses
-        or gradients in a row.
+        Raises Diverged where that happens again and again; the model then has the best validated weights.
         """
-        limit = self.settings.clip_norm
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), math.inf if limit is None else limit).item()
-        if not math.isfinite(norm):
-            self._failure = self._failure or f"the gradient's norm is {norm:.3g}"
-        if not self._failure:
-            self._failures = 0
+        if self._guard.clip(self.model, self.settings.clip_norm, self.step + 1):
             return
-        self._culprit = _largest_gradient(self.model)
-        if not math.isfinite(norm) or limit is None:
-            self.dropped += 1
-            self.model.zero_grad(set_to_none=True)
-        self._failing_since = self._failing_since if self._failures else self.step + 1
-        self._failures += 1
-        if self._failures == FAILURES:
-            self._give_up()
+        iterations = self.plan[self._stage].iterations
+        report = self._guard.report(self.training, self.settings, self.model, self._problem, iterations)
+        self.model.load_state_dict(self.best_weights)
+        self._save_weights()
+        raise Diverged(f"{report}The weights of step {self.best_step} (validation {self.best:.5g}) are kept in "
+                       f"{self.folder / WEIGHTS}. A lower rate or a clip_norm helps most often.")
 
     def points(self) -> Iterator[dict[str, float]]:
         """What a search tries: {} first, for the initial values, then the points that are left."""
@@ -223,7 +222,7 @@ class Run:
         tried, (stage,) = list(schedule.points(self.settings)), self.plan
         if self._resumed is None:
             yield {}
-            self.first = self._losses[-1]
+            self._guard.first = self._losses[-1]
             self._save(None)
         started = time.perf_counter() - self.seconds
         while self.step < stage.steps:
@@ -255,8 +254,8 @@ class Run:
             return
         self._done, self._scale, self._idle = 0, 1.0, 0
         if self.first is None or self.plan[self._stage - 1].iterations != stage.iterations:
-            self.best, self.first = math.inf, None
-            self.first = self._validate(stage, None)
+            self.best = math.inf
+            self._guard.first = self._validate(stage, None)
         self._save(optimizer)
 
     def _stop_here(self, optimizer: torch.optim.Optimizer | None) -> None:
@@ -312,33 +311,6 @@ class Run:
         with open(self.folder / METRICS, "a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
-    def _most(self) -> float:
-        """The largest loss that is no failure"""
-        return EXPLODED * (abs(self.first) if self.first and math.isfinite(self.first) else 1.0)
-
-    def _give_up(self) -> None:
-        place = self._where()
-        self.model.load_state_dict(self.best_weights)
-        self._save_weights()
-        raise Diverged(f"training diverged in step {self._failing_since}: {self._failure}, and {FAILURES} updates "
-                       f"in a row failed like this. {place}"
-                       f"The weights of step {self.best_step} (validation {self.best:.5g}) are kept in "
-                       f"{self.folder / WEIGHTS}. A lower rate or a clip_norm helps most often.")
-
-    @torch.no_grad()
-    def _where(self) -> str:
-        """The first iteration at which the loss of the last batch is out of range, and the parameter behind it."""
-        found = f"The largest gradient is that of `{self._culprit}`. " if self._culprit else ""
-        if self._problem is None:
-            return found
-        state = self.model.init_state(self._problem)    # type: ignore[operator]
-        for k in range(1, self.plan[self._stage].iterations + 1):
-            with self.settings.precision():
-                state = self.model.step(self._problem, state)   # type: ignore[operator]
-            if not self.training.loss(self._problem, state).mean().item() <= self._most():
-                return f"On the last problems the loss is out of range from iteration {k} on. {found}"
-        return found
-
     # ---- files -----------------------------------------------------------------------------------
     def _save(self, optimizer: torch.optim.Optimizer | None) -> None:
         """Metrics first, then the checkpoint, which says how many of them count; the weights follow from it."""
@@ -350,9 +322,9 @@ class Run:
             model=self.model.state_dict(), best=self.best_weights, shared=self.shared, optimizer=moments,
             random=checkpoint.random_state(self.generator))
         checkpoint.save(self.folder / CHECKPOINT, tensors, {
-            "step": self.step, "best": self.best, "best_step": self.best_step, "first": self.first,
+            "step": self.step, "best": self.best, "best_step": self.best_step,
             "stage": self._stage, "done": self._done, "plateau": [self._scale, self._idle],
-            "dropped": self.dropped, "failures": [self._failures, self._failing_since],
+            "guard": self._guard.state(),
             "seconds": self.seconds, "metrics_bytes": metrics.stat().st_size, "optimizer": groups,
         })
         self._save_weights()
@@ -380,10 +352,10 @@ class Run:
         self.best_weights = checkpoint.part("best", tensors)
         checkpoint.restore_random_state(self.generator, checkpoint.part("random", tensors))
         self.step, self.best, self.best_step = meta["step"], meta["best"], meta["best_step"]
-        self.first, self.seconds, self.dropped = meta["first"], meta["seconds"], meta["dropped"]
+        self.seconds = meta["seconds"]
         self._stage, self._done = meta["stage"], meta["done"]
         self._scale, self._idle = meta["plateau"]
-        self._failures, self._failing_since = meta["failures"]
+        self._guard.restore(meta["guard"])
         moments = checkpoint.part("optimizer", tensors)
         self._resumed = lambda optimizer: checkpoint.restore_optimizer(optimizer, moments, meta["optimizer"])
         with open(metrics, "ab") as file:
@@ -413,17 +385,6 @@ class Run:
 def _finite(value: float | None) -> float | None:
     """JSON has no infinity: null instead"""
     return value if value is not None and math.isfinite(value) else None
-
-
-def _largest_gradient(model: nn.Module) -> str:
-    """The parameter whose gradient is not finite, or largest"""
-    found, name = -1.0, ""
-    for each, weight in model.named_parameters():
-        if weight.grad is not None:
-            size = weight.grad.norm().item()
-            size = size if math.isfinite(size) else math.inf
-            found, name = (size, each) if size > found else (found, name)
-    return name
 
 
 def _copy_into(shared: dict[str, Tensor], saved: dict[str, Tensor]) -> None:
