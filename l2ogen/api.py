@@ -49,6 +49,15 @@ class Spec:
         """What its generated files are called."""
         return pipeline.stem(self.checked)
 
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Names of the variants in the file."""
+        return tuple(pipeline.variants.variants(self.checked.parsed.tree))
+
+    def variant(self, name: str) -> Spec:
+        """A variant of this algorithm; one that is not in the file has that mistake in its diagnostics."""
+        return Spec(pipeline.check(self.checked.source, variant=name))
+
     def check(self) -> Spec:
         """This spec, if it has no mistakes; raises SpecError otherwise."""
         if not self.checked.ok:
@@ -92,22 +101,21 @@ class Spec:
 
     def with_settings(self, **settings: str) -> Spec:
         """This spec with other statements in its `train` block, e.g. `loss="mean over k of F(x)"`."""
-        blocks = [b for b in self.checked.parsed.tree.items if isinstance(b, t.Block) and b.keyword == "train"]
+        items = self.checked.parsed.tree.items
+        chosen = [i for i in items if isinstance(i, t.Variant) and i.name.id == self.checked.variant]
+        blocks = [i for i in (*items, *(i for v in chosen for i in v.body)) if isinstance(i, t.Block)]
+        blocks = [b for b in blocks if b.keyword == "train"]
         lines = {word: f"{word} {value}" for word, value in settings.items()}
-        if not blocks:
-            text = f"{self.text.rstrip()}\ntrain {{ {'; '.join(lines.values())} }}\n"
-            return Spec(pipeline.check(Source(self.checked.source.name, text)))
-        edits = []
-        for s in blocks[0].body:
-            word = "loss" if isinstance(s, t.Loss) else s.name.id if isinstance(s, t.Setting) else ""
-            if word in lines:
-                edits.append((s.span.start, s.span.end, lines.pop(word)))
-        inside = self.text.index("{", blocks[0].keyword_span.end) + 1
-        edits += [(inside, inside, f" {line};") for line in lines.values()]
-        text = self.text
+        statements = [s for b in blocks for s in b.body if isinstance(s, t.Setting | t.Loss)]
+        edits = [(s.span.start, s.span.end, lines[s.word]) for s in statements if s.word in lines]
+        new = [line for word, line in lines.items() if word not in {s.word for s in statements}]
+        if blocks:
+            inside = self.text.index("{", blocks[0].keyword_span.end) + 1
+            edits += [(inside, inside, f" {line};") for line in new]
+        text = self.text if blocks else f"{self.text.rstrip()}\ntrain {{ {'; '.join(new)} }}\n"
         for start, end, line in sorted(edits, reverse=True):
             text = text[:start] + line + text[end:]
-        return Spec(pipeline.check(Source(self.checked.source.name, text)))
+        return Spec(pipeline.check(Source(self.checked.source.name, text), variant=self.checked.variant))
 
     def problem(self, name: str | None = None) -> Spec:
         """A problem as a spec of its own: the named one, looked for beside this file and among the shipped, else the
@@ -123,8 +131,8 @@ class Spec:
         return Spec(pipeline.check(bound.source))
 
     def _program(self, problem: str | None) -> ir.Algorithm | ir.Problem:
-        self.check()
-        program = self.checked.program
+        ready = Spec(pipeline.compilable(self.checked)).check()
+        program = ready.checked.program
         assert program is not None
         if problem is None:
             return program
@@ -139,11 +147,11 @@ class Spec:
 
 
 def load(name: Path | str) -> Spec:
-    """A spec by path or by the name of a shipped one. Raises FileNotFoundError; mistakes are kept in `diagnostics`."""
-    path = pipeline.find(str(name))
-    if path is None or path.is_dir():
+    """A spec by path or by the name of a shipped one, a variant behind a colon (`pba12:PA`). Raises FileNotFoundError; mistakes are kept in `diagnostics`."""
+    place = pipeline.find(str(name))
+    if place is None or place[0].is_dir():
         raise FileNotFoundError(f"no spec {name}")
-    return Spec(pipeline.check(Source.read(path)))
+    return Spec(pipeline.check(Source.read(place[0]), variant=place[1]))
 
 
 def problem(name: str, folder: Path = Path(".")) -> Spec:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,8 @@ def paint(text: str, style: str) -> str:
 
 @dataclass(frozen=True)
 class Job:
-    """One thing to work on: its source, where it stands below the folder that was named, and whether it was a rule."""
+    """One thing to work on: an algorithm, one of its variants or a problem, where its file stands below the folder that
+    was named, and whether it was a rule."""
 
     checked: pipeline.Checked
     relative: Path
@@ -66,15 +67,20 @@ def jobs(names: tuple[str, ...], rule: str | None) -> Iterator[Job]:
         else:
             yield Job(pipeline.check(completed), Path("rule.l2o"), True)
     for name in names:
-        path = pipeline.find(name)
-        if path is None:
+        place = pipeline.find(name)
+        if place is None:
             raise click.UsageError(f"there is no file, folder or shipped spec called {name}")
+        path, variant = place
         files = sorted(path.rglob("*.l2o")) if path.is_dir() else [path]
         if not files:
             raise click.UsageError(f"{path} holds no .l2o files")
         for file in files:
             relative = file.relative_to(path) if path.is_dir() else Path(file.name)
-            yield Job(pipeline.check(Source.read(file)), relative)
+            source = Source.read(file)
+            if variant is not None:
+                yield Job(pipeline.check(source, variant=variant), relative)
+            else:
+                yield from (Job(checked, relative) for checked in pipeline.check_all(source))
 
 
 def complain(found: list[Job]) -> bool:
@@ -107,7 +113,8 @@ def check(names: tuple[str, ...], rule: str | None, as_json: bool) -> None:
         complain(found)
         for job in found:
             what = _describe(job.checked)
-            click.echo(f"{job.checked.source.name}: {what}{summary(job.checked.diagnostics)}")
+            name = job.checked.source.name + (f":{job.checked.variant}" if job.checked.variant else "")
+            click.echo(f"{name}: {what}{summary(job.checked.diagnostics)}")
     sys.exit(any(not job.checked.ok for job in found))
 
 
@@ -115,7 +122,7 @@ def _describe(checked: pipeline.Checked) -> str:
     program = checked.program
     if program is None:
         return ""
-    return f"{'algorithm' if isinstance(program, ir.Algorithm) else 'problem'} {program.name}, "
+    return f"algorithm {program.title}, " if isinstance(program, ir.Algorithm) else f"problem {program.name}, "
 
 
 def _report(job: Job) -> dict[str, Any]:
@@ -124,7 +131,7 @@ def _report(job: Job) -> dict[str, Any]:
     report: dict[str, Any] = {
         "file": checked.source.name,
         "algorithm": program.name if isinstance(program, ir.Algorithm) else None,
-        "variant": None,
+        "variant": checked.variant,
         "ok": checked.ok,
         "diagnostics": [d.as_dict(checked.source) for d in checked.diagnostics],
         "targets": [],
@@ -143,7 +150,7 @@ def compile_(names: tuple[str, ...], rule: str | None, out: Path, force: bool) -
     from .backends.torch import generate
     from .output import Edited, write_all
 
-    found = list(jobs(names, rule))
+    found = [replace(job, checked=pipeline.compilable(job.checked)) for job in jobs(names, rule)]
     if complain(found):
         click.echo("nothing was written", err=True)
         sys.exit(1)
@@ -178,7 +185,7 @@ def fmt(names: tuple[str, ...], rule: str | None, only_check: bool, unicode: boo
     from .syntax.printer import fmt as canonical
     from .syntax.printer import show
 
-    found = list(jobs(names, None)) if names else []
+    found = [job for job in jobs(names, None) if job.checked.variant is None] if names else []
     if rule is not None:
         parsed = pipeline.parse(Source("<rule>", rule), "rule")
         if parsed.diagnostics:

@@ -287,6 +287,12 @@ class Clash(NamedTuple):
 NOT_IN_A_SEARCH = ("steps", "optimizer", "rate", "schedule", "clip_norm", "patience", "curriculum", "truncate")
 
 
+REPLACES: Mapping[str, tuple[str, ...]] = {
+    "layers": ("horizon",), "horizon": ("layers",), "schedule": ("steps",), "search": NOT_IN_A_SEARCH,
+}  # fmt: skip
+"""What a variant or a command line that sets one of these leaves behind."""
+
+
 def clashes(given: Mapping[str, Any], over_k: bool | None = None) -> list[Clash]:
     """The contradictions among the settings that were given; `over_k`: whether the loss is a sum or a mean over k."""
     found = []

@@ -112,7 +112,7 @@ def test_settings_override_takes_text_and_sizes() -> None:
     ({"batch": "many"}, "`batch` must be a positive whole number, not 'many'"),
     ({"seed": -1}, "`seed` must be a whole number, not -1"),
     ({"truncate": 200}, "`truncate` is longer than `horizon`: take at most 100"),
-    ({"layers": 16}, "`layers` and `horizon` both say"),
+    ({"layers": 16, "horizon": 8}, "`layers` and `horizon` both say"),
     ({"device": "gpu"}, "`device` cannot be 'gpu'"),
 ])
 def test_settings_that_make_no_sense(changes: dict[str, Any], message: str) -> None:

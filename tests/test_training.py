@@ -260,6 +260,19 @@ def test_every_setting_is_overridden_in_these_tests() -> None:
     assert set(vocabulary.SETTINGS) <= seen
 
 
+def test_a_variant_that_sets_a_schedule_leaves_the_steps_behind() -> None:
+    text = LISTA.replace("SETTINGS", "steps 5") + """variant layered of LISTA { train { schedule layerwise(steps = 2) } }
+variant whole of LISTA { train { loss sum over k of ||x - x_true||_1; horizon 4 } }
+"""
+    for name, expected in (("layered", {"layers", "schedule"}), ("whole", {"steps", "horizon"})):
+        checked = pipeline.check(Source("small.l2o", text), LIBRARY, name)
+        assert checked.diagnostics == () and checked.program is not None
+        settings = dict(checked.program.training.settings)      # type: ignore[union-attr]
+        assert settings.keys() & {"steps", "layers", "horizon", "schedule"} == expected
+    changed = Spec(pipeline.check(Source("small.l2o", text), LIBRARY, "whole")).with_settings(loss="||x - x_true||_2")
+    assert changed.checked.program.training.loss_text == "||x - x_true||_2"     # type: ignore[union-attr]
+
+
 def test_an_override_of_the_code_is_checked_like_the_file(tmp_path: Path) -> None:
     file = tmp_path / "small.l2o"
     file.write_text(PA.replace("SETTINGS", "steps 2").replace("LOSS", "F(x)"))
@@ -658,3 +671,28 @@ def test_a_warm_run_killed_before_its_first_checkpoint_starts_warm_again(start: 
 def test_weights_need_gradients_again_after_a_schedule(start: Callable[..., Run]) -> None:
     run = train(start(LISTA, "schedule layerwise(steps = 1)"))
     assert all(isinstance(weight, nn.Parameter) and weight.requires_grad for weight in run.model.parameters())
+
+
+# ---- every shipped loop ----------------------------------------------------------------------------
+def loops() -> list[Path]:
+    """The generated loops whose problem has all that the rule asks of it."""
+    found = sorted((ROOT / "generated").glob("*_train.py"))
+    texts = {loop: loop.with_name(loop.name.replace("_train", "")).read_text() for loop in found}
+    return [loop for loop in found if "problem.subgrad_F(" not in texts[loop] or "def subgrad_F(" in texts[loop]]
+
+
+@pytest.mark.parametrize("loop", loops(), ids=lambda path: path.stem)
+def test_every_generated_loop_trains(loop: Path, tmp_path: Path) -> None:
+    """Two steps at a small size: nothing in a loop depends on the published ones."""
+    text = loop.read_text()
+    sizes: dict[str, Any] = {"m": 6, "n": 10, **({"sparsity": 2} if '"sparsity"' in text else {"density": 0.5})}
+    length: dict[str, Any] = {"layers": 3} if "    layers=" in text else {"horizon": 4}
+    if "    truncate=" in text:
+        length["truncate"] = 2
+    run = Run.create(tmp_path / "run", loop, quiet=True, steps=2, batch=3, validate="every = 1, batch = 4", **sizes, **length)
+    optimizers: list[torch.optim.Optimizer] = []
+    make = run.optimizer
+    run.optimizer = lambda stage: optimizers.append(make(stage)) or optimizers[-1]  # type: ignore[method-assign,func-returns-value]
+    train(run)
+    assert run.step == 2 and math.isfinite(run.best)
+    assert optimizers[0].state, "nothing was updated"

@@ -192,6 +192,8 @@ INFIX: dict[str, Operator] = {
         Operator("negate", 1, unchecked, "-{0}", 3),
         Operator("times", 2, unchecked, "{0} * {1}", 2),  # entries, a scalar, or a diagonal times a vector
         Operator("scale", 2, unchecked, "{0} * {1}", 2),  # a scalar times a matrix
+        Operator("scale_rows", 2, unchecked, "{0}.unsqueeze(-1) * {1}", 2),  # a diagonal times a matrix
+        Operator("scale_columns", 2, unchecked, "{0} * {1}.unsqueeze(-2)", 2),  # a matrix times a diagonal
         Operator("over", 2, unchecked, "{0} / {1}", 2),
         Operator("shrink", 2, unchecked, "{0} / {1}", 2),  # a matrix over a scalar
         Operator("power", 2, unchecked, "{0} ** {1}", 4),

@@ -225,10 +225,6 @@ def unknown_option(span: Span, word: str, owner: str, meant: str | None, known: 
     return Diagnostic("L2O211", f"{owner} has no option `{word}`", span, "unknown option", help)
 
 
-def not_available(span: Span, what: str, help: str) -> Diagnostic:
-    return Diagnostic("L2O212", f"{what} is not available yet", span, "", help)
-
-
 def unknown_problem(span: Span, word: str, meant: str | None, known: list[str]) -> Diagnostic:
     help = _did_you_mean(meant) or f"known: {', '.join(known)}; or a path to an .l2o file"
     return Diagnostic("L2O213", f"no problem is called `{word}`", span, "unknown problem", help)
@@ -262,10 +258,26 @@ def reserved_name(span: Span, name: str, what: str) -> Diagnostic:
     return Diagnostic("L2O218", f"`{name}` is {what}", span, "can't be declared", "choose another name")
 
 
-def called_twice(span: Span, name: str, first: Span) -> Diagnostic:
+def variant_of_another(span: Span, name: str, algorithm: str, declared: Span) -> Diagnostic:
     return Diagnostic(
-        "L2O219", f"the network `{name}` is called twice in one iteration", span, "again here",
-        "predict everything in one call, or declare a second network", ((first, "first called here"),),
+        "L2O225", f"this file holds `{algorithm}`, not `{name}`", span, "another algorithm", f"write `of {algorithm}`",
+        ((declared, "declared here"),),
+    )  # fmt: skip
+
+
+def unknown_variant(span: Span, name: str, meant: str | None, known: list[str]) -> Diagnostic:
+    help = _did_you_mean(meant) or (f"variants are {', '.join(known)}" if known else "this file has no variants")
+    return Diagnostic("L2O226", f"there is no variant `{name}`", span, "", help)
+
+
+def no_tuple(span: Span, shown: str, help: str) -> Diagnostic:
+    return Diagnostic("L2O224", f"`{shown}` is one value, not several", span, "", help)
+
+
+def calls_differ(span: Span, name: str, what: str, here: int, there: int, first: Span) -> Diagnostic:
+    return Diagnostic(
+        "L2O223", f"`{name}` has {here} {what} here, and {there} in its first call", span, "",
+        "calls of one network agree; declare a second network", ((first, "first call"),),
     )  # fmt: skip
 
 
@@ -442,6 +454,32 @@ def not_per_iteration(span: Span, name: str, what: str) -> Diagnostic:
     )
 
 
+def envelope_stays(span: Span, name: str, envelope: str) -> Diagnostic:
+    return Diagnostic(
+        "L2O411", f"`{envelope}` does not tend to 0, so `{name} -> 0` does not follow", span, "the envelope",
+        "take one that vanishes as k grows, such as `1/(k + 1)^2` or `0.9^k`",
+    )  # fmt: skip
+
+
+def unproved_fact(span: Span, name: str) -> Diagnostic:
+    return Diagnostic(
+        "L2O412", f"this fact does not follow from the formula of `{name}`", span, "not proved",
+        f"`{name}` is computed, nothing enforces it: declare what the formula is made of (`lam > 0`), or remove the fact",
+    )  # fmt: skip
+
+
+def limit_needs_envelope(span: Span, name: str, why: str) -> Diagnostic:
+    help = f"say how fast: `{name} -> 0 like 1/(k + 1)^2`"
+    return Diagnostic("L2O413", f"nothing makes `{name}` vanish: {why}", span, "", help)
+
+
+def tail_breaks_limit(span: Span, name: str, fact: Span) -> Diagnostic:
+    return Diagnostic(
+        "L2O414", f"with this tail `{name}` does not tend to 0", span, "past the last layer",
+        "write `tail decay(0.9)`, or a formula that vanishes", ((fact, "the fact"),),
+    )  # fmt: skip
+
+
 # ---- 5xx: convergence structure and problems -------------------------------------------------------
 
 
@@ -502,6 +540,18 @@ def nothing_minimized(span: Span) -> Diagnostic:
 
 def unknown_sign(span: Span, fn: str, help: str) -> Diagnostic:
     return Diagnostic("L2O511", f"the coefficient of `{fn}` is not proved positive", span, "convex only if it is", help)
+
+
+def implicit_form(span: Span, help: str) -> Diagnostic:
+    return Diagnostic("L2O512", "this implicit rule can't be read", span, "", help)
+
+
+def safeguard_needs(span: Span, what: str) -> Diagnostic:
+    return Diagnostic("L2O513", f"this safeguard needs {what}", span, "", "remove it, or declare `f(x) : convex, smooth(L)`")
+
+
+def only_checked(span: Span, why: str) -> Diagnostic:
+    return Diagnostic("L2O514", f"this can be checked, not compiled: {why}", span, "", "")
 
 
 # ---- 6xx: training and data ------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import vocabulary as v
 from ..core import ir
-from ..core.constants import MARGIN, constant
+from ..core.constants import constant
 from ..core.symbols import Scope
 from ..diagnostics import Diagnostic, catalog, nearest
 from ..syntax import tree as t
@@ -117,14 +117,14 @@ def fits_rule(
 
 def reach(p: ir.Parameter) -> tuple[float, float]:
     """The smallest and the largest value that a searchable parameter can take: open ends keep their margin."""
-    r = p.range or ir.Range()
+    r, margin = p.range or ir.Range(), p.facts.margin
     low, high = constant(r.low), constant(r.high)
     if low is not None and high is not None:
-        gap = MARGIN * (high - low)
+        gap = margin * (high - low)
     else:
         end = low if low is not None else high
         init = constant(p.init)
-        gap = MARGIN if init is None or end is None else MARGIN * abs(init - end)
+        gap = margin if init is None or end is None else margin * abs(init - end)
     return (
         -inf if low is None else low + gap * r.low_open,
         inf if high is None else high - gap * r.high_open,
@@ -133,9 +133,10 @@ def reach(p: ir.Parameter) -> tuple[float, float]:
 
 def searchable(p: ir.Parameter) -> bool:
     """Whether `search` can set the parameter: one learned scalar, whose smallest and largest values are numbers."""
+    if p.kind != "learned" or p.type.kind != "scalar" or p.per_iteration:
+        return False
     r = p.range or ir.Range()
     ends = [end for end in (r.low, r.high) if end is not None]
-    numbers = all(constant(end) is not None for end in ends)
+    numbers = p.facts.bound is None and p.facts.envelope is None and all(constant(end) is not None for end in ends)
     open_end = len(ends) == 1 and (r.low_open or r.high_open)  # its margin depends on the initial value
-    known = not open_end or p.init is None or constant(p.init) is not None
-    return p.kind == "learned" and p.type.kind == "scalar" and not p.per_iteration and numbers and known
+    return numbers and (not open_end or p.init is None or constant(p.init) is not None)

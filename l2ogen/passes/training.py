@@ -53,7 +53,7 @@ def training(
     for item in block.body if isinstance(block, t.Block) else ():
         if not isinstance(item, t.Setting | t.Loss):
             continue
-        word = _word(item)
+        word = item.word
         if word in places:
             report.append(catalog.duplicate_setting(_place(item), word, _place(places[word])))
         places.setdefault(word, item)
@@ -77,10 +77,6 @@ def training(
     if problem is not None and loss is not None:
         _known_truth(loss, problem, places["loss"].span, report)
     return ir.Training(problem, sizes, loss, reduction, tuple(settings.items()), loss_text, term_text)
-
-
-def _word(item: t.Setting | t.Loss) -> str:
-    return "loss" if isinstance(item, t.Loss) else item.name.id
 
 
 def _place(item: t.Setting | t.Loss) -> Span:
@@ -144,7 +140,7 @@ def bind(span: Span, problem: ir.Problem, wanted: Binding, report: list[Diagnost
         ("f", problem.smooth, "the smooth part"),
         ("r", problem.prox, "the proximable part"),
     ):
-        if part is not None and wanted.target == "minimize" and role not in wanted.roles:
+        if part is not None and wanted.target == "minimize" and not {role, "F"} & wanted.roles.keys():
             help = "declare it in `problem` and use it: " + ("`grad f(x)`" if role == "f" else "`prox_r,P(v)`")
             report.append(catalog.rule_misses_part(span, what, f"`{problem.name}`", help))
     sizes: dict[Size, Size] = {}

@@ -15,8 +15,6 @@ from l2ogen import vocabulary as v
 from l2ogen.runtime.phrases import phrase, suggestion
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.float32}
-CONTRADICTS = {"schedule": ("steps",), "search": v.NOT_IN_A_SEARCH}
-"""An override replaces what the file said, and with it these settings."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +117,8 @@ class Settings:
         """The same settings with some changed. None changes nothing.
 
         A size may be given by its own name, an option by those of its setting and its own: `validate_every=50`.
-        A number for `rate` is the optimizer's rate. `schedule` and `search` also replace what they contradict.
+        A number for `rate` is the optimizer's rate. `layers`, `horizon`, `schedule`, `search` also replace what they
+        contradict.
         """
         changes = {name: value for name, value in changes.items() if value is not None}
         sizes = dict(self.sizes) | dict(changes.pop("sizes", {}))
@@ -139,7 +138,7 @@ class Settings:
         for name in changes:
             if name not in names:
                 raise ValueError(f"unknown setting `{name}`{suggestion(name, [*names, *self.sizes])}")
-        for name, others in CONTRADICTS.items():
+        for name, others in v.REPLACES.items():
             if name in changes:
                 changes = dict.fromkeys(others) | changes
         for name, value in options.items():

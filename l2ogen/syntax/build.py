@@ -167,6 +167,21 @@ class Builder(Transformer):
     def tail_formula(self, parts: list[Any]) -> t.Tail:
         return make(t.Tail, parts, parts[1])
 
+    # -- variants, safeguards
+    def variant(self, parts: list[Any]) -> t.Variant:
+        return make(t.Variant, parts, name_of(parts[1]), name_of(parts[3]), parts[5])
+
+    def variant_network(self, parts: list[Any]) -> t.Network:
+        return make(t.Network, parts, parts[0][0], name_of(parts[2]), parts[4], True)
+
+    def amendment(self, parts: list[Any]) -> t.Amendment:
+        facts = next((p for p in parts if isinstance(p, tuple)), ())
+        tail = next((p for p in parts if isinstance(p, t.Tail)), None)
+        return make(t.Amendment, parts, name_of(parts[0]), facts, tail)
+
+    def safeguard(self, parts: list[Any]) -> t.Safeguard:
+        return make(t.Safeguard, parts, parts[1])
+
     # -- networks, update, expect, train, sample
     def network(self, parts: list[Any]) -> t.Network:
         return make(t.Network, parts, name_of(parts[0]), name_of(parts[2]), parts[4], len(parts) > 6)
@@ -254,7 +269,7 @@ class Builder(Transformer):
         return make(t.Keyword, parts, name_of(parts[0]), parts[2])
 
     def call(self, parts: list[Any]) -> t.Call:
-        return make(t.Call, parts, name_of(parts[0]), parts[2] if len(parts) > 3 else ())
+        return make(t.Call, parts, name_of(parts[0]), parts[2])
 
     def application(self, parts: list[Any]) -> t.Apply:
         op = t.Name("grad", span=span_of(parts[0])) if parts[0].type == "NABLA" else name_of(parts[0])

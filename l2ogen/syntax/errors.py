@@ -24,6 +24,7 @@ STATEMENTS = {
     "expect": "fixed_point proved",
     "train": "on lasso(m = 20, n = 40)",
     "sample": "A ~ gaussian(m, n)",
+    "variant": "B = I",
 }
 """What a line of each block looks like."""
 

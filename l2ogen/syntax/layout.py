@@ -23,7 +23,7 @@ CONTINUES = {
 }  # fmt: skip
 """A line that begins with one of these continues the line above."""
 BLOCKS = {"NETWORKS", "PARAMETERS", "STATE", "VARIABLE", "UPDATE", "EXPECT", "TRAIN", "SAMPLE"}
-"""Keywords whose block never stands inside another."""
+"""Keywords whose block never stands inside another, a variant's aside."""
 STARTS_LINE = {"NEWLINE", "NAME", "NEXT", "LEARNED", "PREDICTED", "PRECOMPUTED", "FIXED", "SHARED"}
 """What follows the keyword of a block where its `{` was forgotten."""
 
@@ -36,6 +36,8 @@ class Layout:
         self.comments: list[Token] = []
         self.diagnostics: list[Diagnostic] = []
         self.open: list[Token] = []
+        self.variants: set[int] = set()
+        """ids of the braces that open a variant"""
         self.reported: set[int] = set()
         """ids of tokens about which something was said: what else is wrong in their statement follows from it"""
 
@@ -56,7 +58,9 @@ class Layout:
             else:
                 after = following[i]
                 if token.type in BLOCKS and after is not None and after.type == "LBRACE":
-                    self.close_block_before(token, pending)
+                    self.close_blocks(pending or token, inside_variant=True)
+                elif token.type == "VARIANT" and pending is not None and after is not None and after.type == "NAME":
+                    self.close_blocks(pending)
                 if token.type in ("WITH", "TAIL") and after is not None and after.type in ("NAME", "NUMBER", "REPEAT"):
                     self.close_parentheses(token)
                 self.separate(pending, token, after)
@@ -133,6 +137,8 @@ class Layout:
     def put(self, token: Token) -> None:
         if token.type in OPENERS:
             self.open.append(token)
+            if len(self.tokens) > 3 and self.tokens[-4].type == "VARIANT" and token.type == "LBRACE":
+                self.variants.add(id(token))
         elif token.type in CLOSERS:
             if token.type == "RBRACKET" and self.in_parentheses():
                 token = self.square(token)
@@ -165,10 +171,10 @@ class Layout:
         while self.in_parentheses():
             self.close_open(span_of(at).start)
 
-    def close_block_before(self, token: Token, pending: Token | None) -> None:
-        """A block keyword inside a block: the outer one was never closed."""
-        while self.open:
-            self.close_open(span_of(pending or token).start)
+    def close_blocks(self, at: Token, inside_variant: bool = False) -> None:
+        """The keyword of a block inside a block, of which only a variant may hold some: the outer one was never closed."""
+        while self.open and not (inside_variant and id(self.open[-1]) in self.variants):
+            self.close_open(span_of(at).start)
 
     def close_open(self, offset: int) -> None:
         opener = self.open.pop()

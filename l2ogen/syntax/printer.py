@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from lark import Token
 
@@ -49,7 +50,8 @@ class _Printer:
     def file(self, tree: t.File) -> str:
         previous: t.Node | None = None
         for item in tree.items:
-            if isinstance(previous, t.Doc) or (isinstance(previous, t.Header) and not isinstance(item, t.Doc)):
+            apart = isinstance(previous, t.Doc) or (isinstance(previous, t.Header) and not isinstance(item, t.Doc))
+            if apart or (isinstance(item, t.Variant) and not isinstance(previous, t.Variant)):
                 self.lines.append("")
             self.statement(item, "")
             previous = item
@@ -57,9 +59,11 @@ class _Printer:
             self.lines.append(str(comment).rstrip())
         return "\n".join(self.lines) + "\n"
 
-    def one_line(self, block: t.Block) -> str | None:
+    def one_line(self, block: t.Block | t.Variant) -> str | None:
         """The block on one line: if it fits and holds one statement, or stood on one line before."""
-        if self.comments_inside(block) or any(isinstance(s, t.Block) for s in block.body):
+        if self.comments_inside(block):
+            return None
+        if any(isinstance(s, t.Doc) or (isinstance(s, t.Block) and not isinstance(block, t.Variant)) for s in block.body):
             return None
         if len(block.body) > 1 and not self.same_line(block.span.start, block.span.end):
             return None
@@ -70,19 +74,21 @@ class _Printer:
     def same_line(self, start: int, end: int) -> bool:
         return self.source is not None and "\n" not in self.source.text[start:end]
 
-    def head(self, block: t.Block) -> str:
+    def head(self, block: t.Block | t.Variant) -> str:
+        if isinstance(block, t.Variant):
+            return f"variant {block.name.id} of {block.base.id}"
         arguments = f" ({', '.join(map(self.text, block.arguments))})" if block.arguments else ""
         return block.keyword + arguments
 
     def statement(self, node: t.Node, indent: str) -> None:
         self.comments_before(node, indent)
-        if isinstance(node, t.Block) and self.one_line(node) is None:
+        if isinstance(node, t.Block | t.Variant) and self.one_line(node) is None:
             self.lines.append(f"{indent}{self.head(node)} {{")
             self.comment_beside(node.span.start)
             previous: t.Node | None = None
             for part in node.body:
                 joined = previous is not None and self.same_line(previous.span.start, part.span.end)
-                if joined and not isinstance(part, t.Block) and len(self.lines[-1]) + len(self.text(part)) < WIDTH:
+                if joined and not isinstance(part, t.Block | t.Doc) and not isinstance(previous, t.Block | t.Doc) and len(self.lines[-1]) + len(self.text(part)) < WIDTH:
                     self.lines[-1] += "; " + self.text(part)
                     self.comment_beside(part.span.end)
                 else:
@@ -92,10 +98,21 @@ class _Printer:
                 self.lines.append(f"{indent}  {str(self.comments.pop(0)).rstrip()}")
             self.lines.append(indent + "}")
         else:
-            self.lines.append(indent + (self.one_line(node) or "" if isinstance(node, t.Block) else self.text(node)))
+            if isinstance(node, t.Block | t.Variant):
+                self.lines.append(indent + (self.one_line(node) or ""))
+            else:
+                self.lines += [indent + line for line in self.wrapped(node, len(indent))]
             while self.comments and span_of(self.comments[0]).end <= node.span.end:  # inside a wrapped statement
                 self.lines[-1:-1] = [indent + str(self.comments.pop(0)).rstrip()]
         self.comment_beside(node.span.end)
+
+    def wrapped(self, node: t.Node, indent: int) -> list[str]:
+        """A statement; of a long declaration the facts stand on a line of their own."""
+        text = self.text(node)
+        if isinstance(node, t.Declaration) and node.facts and indent + len(text) > WIDTH:
+            head = self.text(replace(node, facts=(), tail=None))
+            return [head, "  " + text[len(head) :].lstrip()]
+        return [text]
 
     def comments_inside(self, node: t.Node) -> bool:
         return any(node.span.start < span_of(c).start < node.span.end for c in self.comments)
@@ -262,5 +279,14 @@ class _Printer:
     def _Doc(self, n: t.Doc) -> str:
         return f'"{n.text}"'
 
-    def _Block(self, n: t.Block) -> str:
+    def _Amendment(self, n: t.Amendment) -> str:
+        parts = [self.text(n.name), f"with {self.list(n.facts)}" if n.facts else "", self.text(n.tail) if n.tail else ""]
+        return " ".join(p for p in parts if p)
+
+    def _Safeguard(self, n: t.Safeguard) -> str:
+        return f"safeguard {self.text(n.method)}"
+
+    def _Block(self, n: t.Block | t.Variant) -> str:
         return self.one_line(n) or f"{self.head(n)} {{ {'; '.join(map(self.text, n.body))} }}"
+
+    _Variant = _Block

@@ -267,6 +267,10 @@ class Setting(Node):
     """One; several for a list such as `schedule`. Of `validate(every = 20)`: the call itself."""
 
     @property
+    def word(self) -> str:
+        return self.name.id
+
+    @property
     def span_of_values(self) -> Span:
         return self.values[0].span.to(self.values[-1].span)
 
@@ -277,6 +281,7 @@ class Loss(Node):
     """`mean` or `sum` over the iterations; None: the last iterate alone."""
     over: Name | None
     term: Expr
+    word = "loss"
 
 
 @dataclass(frozen=True)
@@ -324,6 +329,31 @@ class Block(Node):
     body: tuple[Node, ...]
     arguments: tuple[Expr | Keyword, ...] = ()
     keyword_span: Span = field(compare=False, repr=False, kw_only=True, default=Span(0, 0))
+
+
+@dataclass(frozen=True)
+class Amendment(Node):
+    """In a variant, `P with 0 < P < 1/L`: other facts, or another tail, for a declared name."""
+
+    name: Name
+    facts: tuple[Fact, ...] = ()
+    tail: Tail | None = None
+
+
+@dataclass(frozen=True)
+class Safeguard(Node):
+    """`safeguard descent`, `safeguard deviation(delta = 0.05)`"""
+
+    method: Expr
+
+
+@dataclass(frozen=True)
+class Variant(Node):
+    """`variant PA of PBA12 { B = I; b1 = 0 }`"""
+
+    name: Name
+    base: Name
+    body: tuple[Node, ...]
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from ...passes.settings import searchable
 from ...vocabulary import Phrase, text
 from .algorithm import algorithm_context
 from .emit import Emitter
+from .facts import reparametrization
 from .names import attribute, classes, python_name
 from .problem import literal, problem_context
-from .program import range_call
 
 
 def training_context(program: ir.Algorithm) -> tuple[dict[str, Any], set[str]] | None:
@@ -20,7 +20,8 @@ def training_context(program: ir.Algorithm) -> tuple[dict[str, Any], set[str]] |
     None for rules with nothing to train, no loss or no problem to train on.
     """
     t = program.training
-    if t.problem is None or t.loss is None or all(p.kind == "fixed" for p in program.parameters):
+    learns = bool(program.networks) or any(p.kind in ("learned", "predicted") for p in program.parameters)
+    if t.problem is None or t.loss is None or not learns:
         return None
     x = program.variable
     names = {("state", s.name): f"state.{python_name(s.name)}" for s in program.states}
@@ -64,9 +65,7 @@ def _scalars(program: ir.Algorithm, helpers: set[str]) -> list[dict[str, str]]:
     found = []
     for p in program.parameters:
         if searchable(p):
-            emitter = Emitter({})
-            call = range_call(p, emitter, "")
-            raw = "value"
+            call, raw = reparametrization(p, Emitter({}), ""), "value"
             if call is not None:
                 helpers.add(call[0] + "_inverse")
                 raw = f"{call[0]}_inverse(value, {call[1]})"
