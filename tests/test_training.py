@@ -533,6 +533,7 @@ def test_a_grid_finds_the_best_of_a_quadratic(start: Callable[..., Run]) -> None
 def test_a_search_that_finds_nothing_better_keeps_the_initial_values(start: Callable[..., Run]) -> None:
     run = train(start(GRADIENT, "search grid(c in [1.5, 1.9], points = 3)"))
     assert run.best_step == 0 and run.best == run.first
+    assert run.result == f"best loss on the first batch {run.best:.5g}, at the initial values"
     assert torch.equal(run.model.state_dict()["c"], run.training.build(run.settings)[0].state_dict()["c"])
 
 

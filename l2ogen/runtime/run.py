@@ -25,7 +25,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType, ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -90,6 +90,14 @@ class Run:
     def dropped(self) -> int:
         """Updates that were not made: they would have done harm."""
         return self._guard.dropped
+
+    @property
+    def result(self) -> str:
+        """What came out, for people"""
+        if self.settings.search is not None:
+            place = f"point {self.best_step}" if self.best_step else "the initial values"
+            return f"best loss on the first batch {self.best:.5g}, at {place}"
+        return f"best validation {self.best:.5g} after step {self.best_step}"
 
     # ---- starting and resuming -------------------------------------------------------------------
     @classmethod
@@ -347,7 +355,7 @@ class Run:
                 self.best_weights = self._weights()
             return
         tensors, meta = checkpoint.load(path)
-        _copy_into(self.shared, checkpoint.part("shared", tensors))
+        copy_into(self.shared, checkpoint.part("shared", tensors))
         self.model.load_state_dict(checkpoint.part("model", tensors))
         self.best_weights = checkpoint.part("best", tensors)
         checkpoint.restore_random_state(self.generator, checkpoint.part("random", tensors))
@@ -387,29 +395,7 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def _copy_into(shared: dict[str, Tensor], saved: dict[str, Tensor]) -> None:
+def copy_into(shared: dict[str, Tensor], saved: dict[str, Tensor]) -> None:
     """In place: the model and the problems hold the same tensors."""
     for name, value in saved.items():
         shared[name].copy_(value)
-
-
-class Trained(NamedTuple):
-    """A finished (or stopped) run, ready for use"""
-
-    model: nn.Module            # with the best validated weights
-    shared: dict[str, Tensor]   # the data that all instances share, {} for most algorithms
-    settings: Settings
-    training: ModuleType        # its `sample(settings, batch, generator, shared)` draws problems
-
-
-def load_run(folder: Path | str) -> Trained:
-    """The best weights of a run folder. Raises RunError where there are none."""
-    folder = Path(folder)
-    run = Run.resume(folder, quiet=True)
-    try:
-        tensors, _ = checkpoint.load(folder / WEIGHTS)
-    except FileNotFoundError:
-        raise RunError(f"{folder} has no weights yet") from None
-    _copy_into(run.shared, checkpoint.part("shared", tensors))
-    run.model.load_state_dict(checkpoint.part("model", tensors))
-    return Trained(run.model.eval(), run.shared, run.settings, run.training)

@@ -63,5 +63,5 @@ def _main(source: Path, settings: Settings, arguments: list[str] | None) -> int:
             console.print(f"python {source} --run {folder} --resume", highlight=False, markup=False,
                           soft_wrap=True)
         return 130 if isinstance(error, Interrupted) else 1
-    run.display.say(f"best validation {run.best:.5g} in step {run.best_step}; weights in {folder}")
+    run.display.say(f"{run.result}; weights in {folder}")
     return 0
