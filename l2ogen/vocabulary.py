@@ -180,7 +180,9 @@ class Phrase:
         return dict(self.options).get(name, default)
 
     def with_options(self, **changes: Any) -> Phrase:
-        return Phrase(self.word, tuple((dict(self.options) | changes).items()), self.ranges)
+        """With some options changed; None takes one out."""
+        options = {n: value for n, value in (dict(self.options) | changes).items() if value is not None}
+        return Phrase(self.word, tuple(options.items()), self.ranges)
 
     def __str__(self) -> str:
         inside = [*map(str, self.ranges), *(f"{n} = {_text(v)}" if n else _text(v) for n, v in self.options)]
@@ -293,6 +295,11 @@ REPLACES: Mapping[str, tuple[str, ...]] = {
 """What a variant or a command line that sets one of these leaves behind."""
 
 
+def rated(schedule: Sequence[Phrase]) -> bool:
+    """Whether each part of a schedule says its rate, so that none starts from the optimizer's."""
+    return all(phase.get("rate") or phase.get("rates") for phase in schedule)
+
+
 def clashes(given: Mapping[str, Any], over_k: bool | None = None) -> list[Clash]:
     """The contradictions among the settings that were given; `over_k`: whether the loss is a sum or a mean over k."""
     found = []
@@ -324,6 +331,9 @@ def clashes(given: Mapping[str, Any], over_k: bool | None = None) -> list[Clash]
     if "schedule" in given:
         if "steps" in given:
             clash("steps", "schedule", "`schedule` already says how many steps each part takes", "leave `steps` out")
+        if rated(given["schedule"]) and "optimizer" in given and given["optimizer"].get("rate") is not None:
+            message = "`schedule` gives each part its own rate, so that of the optimizer is never used"
+            clash("optimizer", "schedule", message, "leave one of them out")
         if any(phase.word == "layerwise" for phase in given["schedule"]):
             for other, why in (
                 ("horizon", "is for rules that are trained as they run; layer by layer needs `layers`"),

@@ -193,6 +193,8 @@ def test_a_bad_value_is_refused_in_the_file_and_on_the_command_line(
     (GRADIENT, "search grid(c in [0.001, 1], points = 3)", ["L2O608"]),      # within the margin of 0 < c
     (GRADIENT, "search grid(c in [0.002, 1.998], points = 3)", []),
     (LISTA, "search grid(theta_k in [0.1, 1], points = 3)", ["L2O602"]),
+    (LISTA, "optimizer adam(rate = 1e-3); schedule joint(steps = 5, rate = 1e-2)", ["L2O608"]),
+    (LISTA, "optimizer adam(rate = 1e-3); schedule joint(steps = 5, rate = 1e-2), joint(steps = 5)", []),
     (LISTA, "steps 3; steps 4", ["L2O607"]),
     (LISTA, "validate(every = 5)", ["L2O607"]),
     (LISTA.replace("layers 3", "horizon 3"), "schedule layerwise(steps = 5)", ["L2O608"]),
@@ -253,6 +255,15 @@ def test_the_command_line_overrides(text: str, option: str, expected: dict[str, 
     found = json.loads((folder / "settings.json").read_text())
     assert {name: found[name] for name in expected} == expected
     assert (folder / "weights.safetensors").exists()
+
+
+def test_a_schedule_with_rates_of_its_own_replaces_the_optimizers(tmp_path: Path) -> None:
+    loop = written(spec(LISTA, "optimizer sgd(rate = 1e-2, momentum = 0.9); steps 5"), tmp_path)
+    settings = load_module(loop).SETTINGS
+    for text, expected in (("joint(steps = 1, rate = 3e-3)", "sgd(momentum = 0.9)"), ("joint(steps = 1)", "sgd(rate = 0.01, momentum = 0.9)")):
+        assert str(settings.override(schedule=text).optimizer) == expected
+    with pytest.raises(ValueError, match="never used"):
+        settings.override(schedule="joint(steps = 1, rate = 3e-3)", rate=0.5)
 
 
 def test_every_setting_is_overridden_in_these_tests() -> None:

@@ -141,6 +141,8 @@ class Settings:
         for name, others in v.REPLACES.items():
             if name in changes:
                 changes = dict.fromkeys(others) | changes
+        if "schedule" in changes and self.optimizer is not None and v.rated(phrase("schedule", changes["schedule"])):
+            changes = {"optimizer": self.optimizer.with_options(rate=None)} | changes
         for name, value in options.items():
             owner, option = str(_owner(name)), name.removeprefix(f"{_owner(name)}_")
             old = changes.get(owner, getattr(self, owner)) or {"optimizer": "adam"}.get(owner)
@@ -176,9 +178,10 @@ def _owner(name: str) -> str | None:
 
 def _is_number(value: Any) -> bool:
     try:
-        return (not isinstance(value, bool) and math.isfinite(float(value))) or isinstance(value, float)
+        float(value)
     except (TypeError, ValueError):
         return False
+    return not isinstance(value, bool)
 
 
 def _number(value: Any) -> Any:
