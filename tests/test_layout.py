@@ -36,9 +36,10 @@ LAYERS = (
 RANK = {unit: rank for rank, layer in enumerate(LAYERS) for unit in layer}
 LAUNCHERS = {"api", "__init__", "demo", "compare", "cli", "__main__"}
 COMPILER = set(RANK) - LAUNCHERS
-FREE = {"resources", "output"}  # finding and writing files; anyone may import them, they import no other unit
+# Anyone may import them, they import no other unit: finding and writing files; the words of `train`.
+FREE = {"resources", "output", "vocabulary"}
 RUNTIME = {"runtime"}
-RUNTIME_MAY = {"source", "diagnostics", "resources", "runtime"}
+RUNTIME_MAY = {"source", "diagnostics", "resources", "vocabulary", "runtime"}
 
 LIGHT = {"lark", "jinja2", "click"}  # pyproject.toml's core dependencies
 EXTRA = {"analysis": {"sympy"}}  # what one unit may import besides

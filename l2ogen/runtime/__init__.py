@@ -10,8 +10,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from l2ogen.runtime.loading import load_module
-from l2ogen.runtime.run import Diverged, Interrupted, Run, RunError, Trained, load_run
+from l2ogen.runtime.run import Diverged, Interrupted, Run, RunError
 from l2ogen.runtime.settings import Settings
+from l2ogen.runtime.trained import Trained, load_run
 from l2ogen.runtime.training import main, train
 
 if TYPE_CHECKING:

@@ -37,9 +37,10 @@ def soft_ss(v: Tensor, theta: Tensor | float, p: Tensor | float) -> Tensor:
 def quantile(v: Tensor, q: Tensor | float) -> Tensor:
     """The q-quantile over the last axis, (..., 1), linear between entries; q is a number or (..., 1)."""
     ordered = v.sort(-1).values
-    place = (torch.as_tensor(q, dtype=v.dtype, device=v.device) * (v.shape[-1] - 1)).clamp(0, v.shape[-1] - 1)
+    last = v.shape[-1] - 1
+    place = (torch.as_tensor(q, dtype=v.dtype, device=v.device) * last).nan_to_num().clamp(0, last)
     low = place.floor().expand(*v.shape[:-1], 1)
-    below, above = (ordered.gather(-1, i.long()) for i in (low, (low + 1).clamp(max=v.shape[-1] - 1)))
+    below, above = (ordered.gather(-1, i.long()) for i in (low, (low + 1).clamp(max=last)))
     return below + (place - low) * (above - below)
 
 
