@@ -10,6 +10,8 @@ from typing import Any, Literal
 from ..source import Source, Span
 
 Severity = Literal["error", "warning"]
+Note = tuple[Span, str]
+"""Another place that matters, and what it says ("declared here")."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +24,7 @@ class Diagnostic:
     label: str = ""
     """What the underline says."""
     help: str = ""
-    notes: tuple[tuple[Span, str], ...] = ()
-    """Other places that matter ("declared here")."""
+    notes: tuple[Note, ...] = ()
     severity: Severity = "error"
 
     def as_dict(self, source: Source) -> dict[str, Any]:
@@ -44,6 +45,11 @@ def nearest(word: str, candidates: Iterable[str], cutoff: float = 0.6) -> str | 
             return candidate
     found = get_close_matches(word, pool, n=1, cutoff=cutoff)
     return found[0] if found else None
+
+
+def did_you_mean(word: str | None) -> str:
+    """The help that offers a word; empty for None."""
+    return f"did you mean `{word}`?" if word else ""
 
 
 def one_of(words: Iterable[str]) -> str:

@@ -172,7 +172,7 @@ class Layout:
             self.close_open(span_of(at).start)
 
     def close_blocks(self, at: Token, inside_variant: bool = False) -> None:
-        """The keyword of a block inside a block, of which only a variant may hold some: the outer one was never closed."""
+        """A block inside a block, of which only a variant may hold some: the outer one was never closed."""
         while self.open and not (inside_variant and id(self.open[-1]) in self.variants):
             self.close_open(span_of(at).start)
 
