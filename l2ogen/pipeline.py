@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .core import ir
-from .diagnostics import Diagnostic, catalog
+from .diagnostics import Diagnostic, catalog, independent
 from .passes.algorithm import algorithm
 from .passes.infer import infer
 from .passes.problem import problem
@@ -72,6 +72,8 @@ def check(source: Source, library: Library | None = None) -> Checked:
     """[text] -> [tree] -> [typed program], with all mistakes; never raises for a user's mistake."""
     library = library or Library(Path(source.name).parent)
     parsed = parse(source)
+    if parsed.unclear:
+        return Checked(parsed, None, independent(parsed.diagnostics, parsed.shape))
     report = list(parsed.diagnostics)
     program: ir.Algorithm | ir.Problem | None = None
     kinds = [item.kind for item in parsed.tree.items if isinstance(item, t.Header)]
@@ -82,7 +84,7 @@ def check(source: Source, library: Library | None = None) -> Checked:
         program = algorithm(parsed.tree, source, library, library.known, report)
     elif kinds:
         program = problem(parsed.tree, source, report)
-    ordered = tuple(sorted(set(report), key=lambda d: (d.span.start, d.code)))
+    ordered = independent(report, parsed.shape)
     ok = not any(d.severity == "error" for d in ordered)
     return Checked(parsed, program if ok else None, ordered)
 

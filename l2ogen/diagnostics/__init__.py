@@ -1,7 +1,8 @@
 """Messages to the user: the model, the catalog of mistakes, rendering."""
 
 from . import catalog
+from .independent import Shape, independent
 from .model import Diagnostic, nearest, one_of
 from .render import render, summary
 
-__all__ = ["Diagnostic", "catalog", "nearest", "one_of", "render", "summary"]
+__all__ = ["Diagnostic", "Shape", "catalog", "independent", "nearest", "one_of", "render", "summary"]

@@ -128,7 +128,8 @@ class Expressions:
         if found.role != "state":
             self.say(catalog.next_of_no_state(e.span, e.id, found.what, found.span))
         elif e.id not in self.assigned:
-            if e.id not in self.scope.broken:
+            never = self.in_update and e.id not in self.later  # which is said of the state
+            if e.id not in self.scope.broken and not never:
                 self.say(catalog.next_too_early(e.span, e.id, self.later.get(e.id), self.in_update))
         elif found.type is not None:
             return symbol("next", e.id, found.type, e.span)

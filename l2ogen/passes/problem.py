@@ -156,7 +156,9 @@ class _Resolver:
             if found is not None or step is not None:
                 c = found.coefficient if found is not None else step.coefficient if step is not None else value
                 if not positive(c, self.ranges, zero=found is None):
-                    self.report.append(catalog.unknown_sign(definition.body.span, named, _facts_for(c, self.ranges)))
+                    notes = self.expressions.origin(*c.walk())
+                    help = _facts_for(c, self.ranges)
+                    self.report.append(catalog.unknown_sign(definition.body.span, named, help, notes))
                     continue
             if found is not None and smooth is None:
                 smooth = ir.SmoothPart(value, found.gradient, found.lipschitz, show(definition.body))
@@ -181,6 +183,7 @@ class _Resolver:
             value = constant(self.expressions.lower(a.value)) if isinstance(a, t.Keyword) else None
             if not isinstance(a, t.Keyword) or value is None:
                 self.report.append(catalog.bad_setting(a.span, "sample", "options with default numbers: `m = 250`"))
+                self.scope.broken |= {n.id for n in t.walk(a) if isinstance(n, t.Name)}
                 continue
             options[a.name.id] = value
             known = self.scope.table.get(a.name.id)

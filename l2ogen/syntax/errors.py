@@ -34,8 +34,6 @@ STRAY = {
     "_": "a name begins with a letter",
     "”": 'write straight quotation marks `"`',
     "’": "write `'` for the transpose",
-    "[": "write `( )`; square brackets are not used",
-    "]": "write `( )`; square brackets are not used",
     "×": "write `A*x` for a product",
     "³": "write `x^3`",
     "⁺": "the `⁺` of the next iterate touches its name: `x⁺`",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...source import Span
-from ..model import Diagnostic
+from ..model import Diagnostic, Note
 
 
 def not_derivable(span: Span, fn: str, why: str, help: str) -> Diagnostic:
@@ -61,5 +61,6 @@ def nothing_minimized(span: Span) -> Diagnostic:
     )  # fmt: skip
 
 
-def unknown_sign(span: Span, fn: str, help: str) -> Diagnostic:
-    return Diagnostic("L2O511", f"the coefficient of `{fn}` is not proved positive", span, "convex only if it is", help)
+def unknown_sign(span: Span, fn: str, help: str, notes: tuple[Note, ...] = ()) -> Diagnostic:
+    message = f"the coefficient of `{fn}` is not proved positive"
+    return Diagnostic("L2O511", message, span, "convex only if it is", help, notes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from unicodedata import combining
 
 from ...source import Span
-from ..model import Diagnostic, did_you_mean
+from ..model import Diagnostic, Note, did_you_mean
 
 
 def stray_character(span: Span, text: str, hint: str) -> Diagnostic:
@@ -21,8 +21,10 @@ def juxtaposition(span: Span, left: str, right: str) -> Diagnostic:
     return Diagnostic("L2O102", "two values side by side", span, "an operator is missing", f"write `{left}*{right}`")
 
 
-def never_closed(span: Span, opener: str, closer: str) -> Diagnostic:
-    return Diagnostic("L2O103", f"`{opener}` is never closed", span, "opened here", f"add the missing `{closer}`")
+def never_closed(span: Span, opener: str, closer: str, notes: tuple[Note, ...] = ()) -> Diagnostic:
+    return Diagnostic(
+        "L2O103", f"`{opener}` is never closed", span, "opened here", f"add the missing `{closer}`", notes
+    )
 
 
 def unmatched_close(span: Span, closer: str) -> Diagnostic:
@@ -128,3 +130,18 @@ def metric_needs_braces(span: Span, fn: str) -> Diagnostic:
 
 def unfinished_string(span: Span) -> Diagnostic:
     return Diagnostic("L2O121", "the quotation is not closed", span, "opened here", 'end it with `"` on the same line')
+
+
+def wrong_bracket(span: Span, text: str, meant: str, opener: Note | None) -> Diagnostic:
+    return Diagnostic(
+        "L2O122", f"`{text}` stands where `{meant}` belongs", span, "another bracket", f"write `{meant}`",
+        (opener,) if opener is not None else (),
+    )  # fmt: skip
+
+
+def missing_header(span: Span, keyword: str, brace: bool) -> Diagnostic:
+    header = keyword if brace else f"{keyword} {{"
+    return Diagnostic(
+        "L2O123", "these lines stand in no block", span, "the block's header is missing above",
+        f"write `{header}` before them",
+    )  # fmt: skip
