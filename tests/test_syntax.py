@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import time
-from functools import cache
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
-from hypothesis.extra.lark import from_lark
-from lark import Lark
+from drawn import BLOCKS, check_round_trip, read
 
 from l2ogen import pipeline
 from l2ogen.diagnostics import render
-from l2ogen.resources import grammar_text
 from l2ogen.source import Source
 from l2ogen.syntax import tree as t
-from l2ogen.syntax.parser import Parsed, grammar, parse
+from l2ogen.syntax.parser import parse
 from l2ogen.syntax.printer import fmt, show
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -165,18 +159,6 @@ def test_a_mistake_stays_in_its_statement(bad: str, code: str) -> None:
 # ---- printing --------------------------------------------------------------------------------------
 
 
-def check_round_trip(parsed: Parsed) -> None:
-    """parse(print(tree)) == tree, printing again changes nothing, comments are kept; in ASCII and Unicode."""
-    comments = [str(c).strip() for c in parsed.comments]
-    for unicode in (False, True):
-        text = fmt(parsed.tree, parsed.source, parsed.comments, unicode)
-        again = parse(Source("again", text))
-        assert not again.diagnostics, text + render(again.diagnostics, again.source)
-        assert again.tree == parsed.tree, text
-        assert sorted(str(c).strip() for c in again.comments) == sorted(comments), text
-        assert fmt(again.tree, again.source, again.comments, unicode) == text
-
-
 @pytest.mark.parametrize("name", TEXTS)
 def test_specs_are_in_canonical_form(name: str) -> None:
     parsed = parse(Source(name, TEXTS[name]))
@@ -196,66 +178,10 @@ def test_comments_everywhere_survive_formatting(name: str) -> None:
 
 # ---- random text from the grammar ------------------------------------------------------------------
 
-TERMINALS = {
-    "NAME": ["x", "y", "A", "f", "theta_k", "P", "n", "R", "v1", "λ"], "NEXT": ["x+", "t+", "z⁺"],
-    "NUMBER": ["0", "1", "2.5", "1e-3", ".5", "4"], "STRING": ['"a doc"'], "PROX": ["prox_r,P", "prox_g, alpha"],
-    "PROX_BRACE": ["prox_{"], "NORM": ["||_1", "||_2", "||_inf", "‖_F"], "BARS": ["||", "‖"], "TRANSPOSE": ["'", "ᵀ"],
-    "DAGGER": ["†"], "IN": ["in", "∈"], "LE": ["<=", "≤"], "GE": [">=", "≥"], "ARROW": ["->", "→"], "MINUS": ["-", "−"],
-    "STAR": ["*", "·"], "DOTSTAR": [".*", "⊙", "∘"], "SEP": ["\n", ";", " # why\n", "\n\n"],
-}  # fmt: skip
-
-
-BLOCKS = {
-    "problem_items": "problem {{ {} }}", "declarations": "parameters {{ {} }}", "networks": "networks {{ {} }}",
-    "assignments": "update {{ {} }}", "expectations": "expect {{ {} }}", "settings": "train {{ {} }}",
-    "samples": "sample {{ {} }}", "items": "{}",
-}  # fmt: skip
-"""A rule of the grammar, and where its text stands in a file."""
-
-
-LEAVES = [f"LEAF_{i}" for i in range(40)]
-"""Terminals that only stand here for a name or a number, so that most atoms are one and texts stay small."""
-
-
-def tamed(grammar: str) -> str:
-    """The grammar for drawing: no BROKEN, one terminal where several operators may stand, and many plain atoms."""
-    grammar = re.sub(r"\n *\| BROKEN +-> broken|\| BROKEN +-> broken", "", grammar)
-    grammar = grammar.replace("(STAR | SLASH | DOTSTAR | DOTSLASH)", "STAR")
-    grammar = grammar.replace("    | sum MINUS product                           -> binary\n", "")
-    grammar = grammar.replace("?atom: NUMBER", f"?atom: {' | '.join(LEAVES)} | NUMBER").replace("%ignore BLANK\n", "")
-    return grammar.replace("%declare SEP BROKEN", f"%declare SEP {' '.join(LEAVES)}")
-
-
-@cache
-def texts(rule: str) -> st.SearchStrategy[str]:
-    """Texts of whole files, drawn from grammar/l2o.lark itself."""
-    lark = Lark(tamed(grammar_text()), start=rule, lexer="basic", parser="lalr")
-    words = {x.name: [x.pattern.value] for x in grammar().terminals if x.pattern.type == "str"}
-    more = {"STAR": ["*", "·", "/", ".*", "⊙", "./"], "PLUS": ["+", "-", "−"]}
-    choices = words | TERMINALS | more | dict.fromkeys(LEAVES, TERMINALS["NAME"] + TERMINALS["NUMBER"])
-    names = {x.name for x in lark.terminals} | {"SEP", *LEAVES}
-    explicit = {k: st.sampled_from([f" {v} " for v in values]) for k, values in choices.items() if k in names}
-    return from_lark(lark, start=rule, explicit=explicit).map(BLOCKS[rule].format)
-
 
 @pytest.mark.parametrize("rule", BLOCKS)
 def test_text_from_the_grammar_parses_and_prints_back(rule: str) -> None:
-    """What the grammar derives, the parser reads without complaint, up to what only the driver decides: keywords, deep
-    nesting, and lines that continue the one above."""
-    read = 0
-
-    @settings(max_examples=20, deadline=None, derandomize=True, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
-    @given(texts(rule))
-    def check(text: str) -> None:
-        nonlocal read
-        parsed = parse(Source("t", text))
-        pipeline.check(parsed.source, LIBRARY)
-        if not parsed.diagnostics:
-            check_round_trip(parsed)
-            read += 1
-
-    check()
-    assert read >= 10
+    assert read(rule, 20) >= 10
 
 
 # ---- hostile text ----------------------------------------------------------------------------------

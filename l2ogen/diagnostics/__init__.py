@@ -2,7 +2,8 @@
 
 from . import catalog
 from .independent import Shape, independent
-from .model import Diagnostic, nearest, one_of
+from .model import Diagnostic, one_of
 from .render import render, summary
+from .suggest import nearest
 
 __all__ = ["Diagnostic", "Shape", "catalog", "independent", "nearest", "one_of", "render", "summary"]

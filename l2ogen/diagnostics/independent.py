@@ -51,6 +51,11 @@ def _is_syntax(d: Diagnostic) -> bool:
     return d.code.startswith("L2O1") and d.code not in (SECOND_PART, "L2O117", MISSING_PART, "L2O119")
 
 
+def _is_explained(d: Diagnostic) -> bool:
+    """Whether an undeclared name was recognized as another spelling of something."""
+    return d.help.startswith(("did you mean", "write"))
+
+
 def _one_for_each_statement(ordered: list[Diagnostic], shape: Shape) -> list[Diagnostic]:
     """Of a statement that does not parse, the first reason; single characters before the rest."""
     first: dict[int, Diagnostic] = {}
@@ -65,12 +70,12 @@ def _explained_by_notes(ordered: list[Diagnostic], shape: Shape) -> list[Diagnos
     def points(d: Diagnostic) -> set[int]:
         return {shape.statement(span) for span, _ in d.notes} - {shape.statement(d.span)}
 
+    def follows(d: Diagnostic) -> bool:
+        causes = [wrong[s] for s in points(d) if s in wrong]
+        return d.code != UNDECLARED and any(shape.statement(d.span) not in points(cause) for cause in causes)
+
     wrong = {shape.statement(d.span): d for d in reversed(ordered) if d.severity == "error"}
-    return [
-        d
-        for d in ordered
-        if not any(s in wrong and shape.statement(d.span) not in points(wrong[s]) for s in points(d))
-    ]
+    return [d for d in ordered if not follows(d)]
 
 
 def _once(ordered: list[Diagnostic], shape: Shape) -> list[Diagnostic]:
@@ -104,7 +109,7 @@ def _repeated_lines(ordered: list[Diagnostic], shape: Shape) -> list[Diagnostic]
 def _missed(ordered: list[Diagnostic], shape: Shape) -> list[Diagnostic]:
     """Where a part is missing, or a declaration can't be read, what would be in it is missed in vain."""
     if shape.unsure:
-        return [d for d in ordered if d.code not in ABSENT or (d.code == UNDECLARED and "did you mean" in d.help)]
+        return [d for d in ordered if d.code not in ABSENT or (d.code == UNDECLARED and _is_explained(d))]
     if any(d.code == SECOND_PART for d in ordered):
         return [d for d in ordered if d.code != MISSING_PART]
     if any(d.code == MISSING_PART for d in ordered):
@@ -114,7 +119,7 @@ def _missed(ordered: list[Diagnostic], shape: Shape) -> list[Diagnostic]:
 
 def _lost_block(ordered: list[Diagnostic], shape: Shape) -> list[Diagnostic]:
     """Without the block that declares them, several names are one mistake."""
-    lost = [d for d in ordered if d.code == UNDECLARED and "did you mean" not in d.help]
+    lost = [d for d in ordered if d.code == UNDECLARED and not _is_explained(d)]
     declaring = ("parameters", "state") if "update" in shape.blocks else ("data",)
     missing = [block for block in declaring if block not in shape.blocks]
     if len(lost) < 2 or not missing:

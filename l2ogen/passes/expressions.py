@@ -118,7 +118,10 @@ class Expressions:
             self.say(catalog.next_too_early(e.span, e.id, self.later[e.id], self.in_update))
         else:
             meant = self.scope.suggest(e.id)
-            self.say(catalog.unknown_name(e.span, e.id, meant))
+            known = self.scope.table.get(meant or "")
+            self.say(catalog.unknown_name(e.span, e.id, meant, declared=known.span if known is not None else None))
+            if known is not None:  # it is only spelled differently where it is used
+                known.uses += 1
             if meant is None:  # a forgotten declaration is one mistake, however often the name is used
                 self.scope.broken.add(e.id)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from ..core.operators import CALLS
 from ..diagnostics import Diagnostic, catalog, nearest
+from ..diagnostics.suggest import ADVICE
 from ..syntax import tree as t
 from ..syntax.parser import Parsed
 from ..syntax.printer import show
@@ -76,7 +77,7 @@ def _notation(lines: list[t.Assignment], report: list[Diagnostic]) -> None:
             if word.id in APPLIED:
                 help = "write `grad f(…)` of a smooth function, `prox_r,P(…)` of a proximable one"
                 report.append(catalog.not_available(word.span, f"`{word.id}`", help))
-            elif meant is not None:
+            elif meant is not None or word.id in ADVICE:
                 report.append(catalog.unknown_name(word.span, word.id, meant))
 
 

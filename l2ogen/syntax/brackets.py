@@ -153,7 +153,8 @@ class Brackets:
         """Whether a block's header stands before i, where only a brace can follow."""
         before = i - 1
         if self.kind(before) == "RPAR":  # sample (m = 20)
-            while before > 0 and self.kind(before) not in ENDS | {"LPAR"}:
+            before -= 1
+            while self.kind(before) not in ENDS | {"LPAR", "RPAR"}:
                 before -= 1
             return self.kind(before) == "LPAR" and self.kind(before - 1) == "SAMPLE" and self.starts(before - 1)
         if self.kind(i - 4) == "VARIANT" and self.kind(i - 2) == "OF":

@@ -34,6 +34,7 @@ STRAY = {
     "_": "a name begins with a letter",
     "”": 'write straight quotation marks `"`',
     "’": "write `'` for the transpose",
+    ".": "write `A'` for the transpose `A.T`, `.*` for products of entries",
     "×": "write `A*x` for a product",
     "³": "write `x^3`",
     "⁺": "the `⁺` of the next iterate touches its name: `x⁺`",

@@ -38,6 +38,7 @@ class Layout:
         self.open: list[Token] = []
         self.variants: set[int] = set()
         """ids of the braces that open a variant"""
+        self.headers_added = False
         self.unclear = False
         """Whether mistakes leave open which line belongs to which block"""
         self.reported: set[int] = set()
@@ -127,8 +128,9 @@ class Layout:
 
     def add_header(self, keyword: str, pending: Token | None, token: Token) -> Token | None:
         """`update {` before lines that stand in no block; returns the separator that is still to come."""
-        self.diagnostics.append(catalog.missing_header(span_of(token), keyword, token.type == "LBRACE"))
-        self.unclear = True
+        if not self.headers_added:  # the next ones mostly follow from the first
+            self.diagnostics.append(catalog.missing_header(span_of(token), keyword, token.type == "LBRACE"))
+        self.unclear = self.headers_added = True
         start = span_of(token).start
         added = [Token(keyword.upper(), keyword, start_pos=start, end_pos=start)]
         if token.type != "LBRACE":

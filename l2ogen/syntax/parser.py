@@ -3,6 +3,7 @@ stands in the tree as Broken."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,6 +29,9 @@ largest published algorithms take 2,000 characters."""
 
 
 MAX_BRACKETS = 100
+GARBAGE = re.compile("[\x00-\x08\x0e-\x1f\x7f\ufffd]")
+MAX_GARBAGE = 10
+"""More characters that are in no text mean that the file is no text."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,9 @@ def parse(source: Source, start: Literal["file", "rule"] = "file") -> Parsed:
     if len(source.text) > MAX_CHARACTERS:
         mistake = catalog.too_large(Span(0, 1), len(source.text), MAX_CHARACTERS)
         return Parsed(source, t.File(()), (mistake,))
+    garbage = [m.start() for m in GARBAGE.finditer(source.text)]
+    if len(garbage) >= MAX_GARBAGE:
+        return Parsed(source, t.File(()), (catalog.not_text(Span(garbage[0], garbage[0] + 1)),))
     raw = list(grammar().lex(source.text))
     depth = 0
     for token in raw:  # brackets by the thousand would bring as many messages

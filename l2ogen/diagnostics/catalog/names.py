@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from ...source import Span
-from ..model import Diagnostic, did_you_mean
+from ..model import Diagnostic, did_you_mean, replacement
+from ..suggest import ADVICE
 
 
-def unknown_name(span: Span, word: str, meant: str | None, help: str = "") -> Diagnostic:
-    return Diagnostic("L2O201", f"`{word}` is not declared", span, "unknown name", did_you_mean(meant) or help)
+def unknown_name(span: Span, word: str, meant: str | None, help: str = "", declared: Span | None = None) -> Diagnostic:
+    notes = ((declared, f"`{meant}` is declared here"),) if declared else ()
+    help = ADVICE.get(word) or did_you_mean(meant) or help
+    fix = replacement(span, word, meant) if word not in ADVICE else None
+    return Diagnostic("L2O201", f"`{word}` is not declared", span, "unknown name", help, notes, fix=fix)
 
 
 def duplicate_name(span: Span, word: str, first: Span) -> Diagnostic:
@@ -82,7 +86,9 @@ def not_callable(span: Span, name: str, what: str, help: str) -> Diagnostic:
 
 def unknown_option(span: Span, word: str, owner: str, meant: str | None, known: list[str]) -> Diagnostic:
     help = did_you_mean(meant) or f"known: {', '.join(known)}"
-    return Diagnostic("L2O211", f"{owner} has no option `{word}`", span, "unknown option", help)
+    return Diagnostic(
+        "L2O211", f"{owner} has no option `{word}`", span, "unknown option", help, fix=replacement(span, word, meant)
+    )
 
 
 def not_available(span: Span, what: str, help: str) -> Diagnostic:
@@ -91,7 +97,9 @@ def not_available(span: Span, what: str, help: str) -> Diagnostic:
 
 def unknown_problem(span: Span, word: str, meant: str | None, known: list[str]) -> Diagnostic:
     help = did_you_mean(meant) or f"known: {', '.join(known)}; or a path to an .l2o file"
-    return Diagnostic("L2O213", f"no problem is called `{word}`", span, "unknown problem", help)
+    return Diagnostic(
+        "L2O213", f"no problem is called `{word}`", span, "unknown problem", help, fix=replacement(span, word, meant)
+    )
 
 
 def variable_mismatch(span: Span, name: str, variable: str, first: Span) -> Diagnostic:
@@ -110,12 +118,21 @@ def prox_without_metric(span: Span, fn: str) -> Diagnostic:
 
 def unknown_cell(span: Span, word: str, meant: str | None, known: list[str]) -> Diagnostic:
     help = did_you_mean(meant) or f"known: {', '.join(known)}"
-    return Diagnostic("L2O216", f"no network is called `{word}`", span, "unknown network", help)
+    return Diagnostic(
+        "L2O216", f"no network is called `{word}`", span, "unknown network", help, fix=replacement(span, word, meant)
+    )
 
 
 def unknown_property(span: Span, word: str, meant: str | None, known: list[str]) -> Diagnostic:
     help = did_you_mean(meant) or f"known: {', '.join(known)}"
-    return Diagnostic("L2O217", f"`{word}` is no property of a function", span, "unknown property", help)
+    return Diagnostic(
+        "L2O217",
+        f"`{word}` is no property of a function",
+        span,
+        "unknown property",
+        help,
+        fix=replacement(span, word, meant),
+    )
 
 
 def reserved_name(span: Span, name: str, what: str) -> Diagnostic:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from unicodedata import combining
 
 from ...source import Span
-from ..model import Diagnostic, Note, did_you_mean
+from ..model import Diagnostic, Note, did_you_mean, replacement
 
 
 def stray_character(span: Span, text: str, hint: str) -> Diagnostic:
@@ -14,7 +14,14 @@ def stray_character(span: Span, text: str, hint: str) -> Diagnostic:
 
 
 def misspelled_keyword(span: Span, word: str, meant: str) -> Diagnostic:
-    return Diagnostic("L2O101", f"`{word}` is no keyword", span, "misspelled?", did_you_mean(meant))
+    return Diagnostic(
+        "L2O101",
+        f"`{word}` is no keyword",
+        span,
+        "misspelled?",
+        did_you_mean(meant),
+        fix=replacement(span, word, meant),
+    )
 
 
 def juxtaposition(span: Span, left: str, right: str) -> Diagnostic:
@@ -60,7 +67,9 @@ def not_a_statement(span: Span, text: str, block: str, example: str, meant: str)
     help = did_you_mean(meant) or (f"a line of `{block}` looks like `{example}`" if example else "")
     if not help:
         help = "a file holds `problem`, `networks`, `parameters`, `state`, `update`, `expect`, `train` blocks"
-    return Diagnostic("L2O109", f"{where} begins with `{text}`", span, "unexpected", help)
+    return Diagnostic(
+        "L2O109", f"{where} begins with `{text}`", span, "unexpected", help, fix=replacement(span, text, meant)
+    )
 
 
 def double_star(span: Span) -> Diagnostic:
@@ -132,10 +141,16 @@ def unfinished_string(span: Span) -> Diagnostic:
     return Diagnostic("L2O121", "the quotation is not closed", span, "opened here", 'end it with `"` on the same line')
 
 
+def not_text(span: Span) -> Diagnostic:
+    return Diagnostic(
+        "L2O124", "this is no text file", span, "a character of no text", "save it as plain text, in UTF-8"
+    )
+
+
 def wrong_bracket(span: Span, text: str, meant: str, opener: Note | None) -> Diagnostic:
     return Diagnostic(
         "L2O122", f"`{text}` stands where `{meant}` belongs", span, "another bracket", f"write `{meant}`",
-        (opener,) if opener is not None else (),
+        (opener,) if opener is not None else (), fix=(span, meant),
     )  # fmt: skip
 
 

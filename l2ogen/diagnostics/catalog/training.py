@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from ...source import Span
-from ..model import Diagnostic, Note, did_you_mean
+from ..model import Diagnostic, Note, did_you_mean, replacement
+from ..suggest import ADVICE
 
 
 def unknown_setting(span: Span, word: str, meant: str | None, known: list[str]) -> Diagnostic:
-    help = did_you_mean(meant) or f"settings are {', '.join(known)}"
-    return Diagnostic("L2O601", f"`train` has no setting `{word}`", span, "unknown setting", help)
+    help = ADVICE.get(word) or did_you_mean(meant) or f"settings are {', '.join(known)}"
+    return Diagnostic(
+        "L2O601", f"`train` has no setting `{word}`", span, "unknown setting", help, fix=replacement(span, word, meant)
+    )
 
 
 def bad_setting(span: Span, word: str, wanted: str, meant: str | None = None) -> Diagnostic:
@@ -17,12 +20,14 @@ def bad_setting(span: Span, word: str, wanted: str, meant: str | None = None) ->
 
 def unknown_law(span: Span, word: str, meant: str | None, known: list[str]) -> Diagnostic:
     help = did_you_mean(meant) or f"known: {', '.join(known)}"
-    return Diagnostic("L2O603", f"no distribution is called `{word}`", span, "unknown", help)
+    return Diagnostic(
+        "L2O603", f"no distribution is called `{word}`", span, "unknown", help, fix=replacement(span, word, meant)
+    )
 
 
 def unknown_claim(span: Span, word: str, meant: str | None, known: list[str], what: str) -> Diagnostic:
     help = did_you_mean(meant) or f"{what}s are {', '.join(known)}"
-    return Diagnostic("L2O604", f"`{word}` is no {what}", span, "", help)
+    return Diagnostic("L2O604", f"`{word}` is no {what}", span, "", help, fix=replacement(span, word, meant))
 
 
 def data_not_sampled(span: Span, name: str) -> Diagnostic:
