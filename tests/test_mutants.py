@@ -21,11 +21,11 @@ def test_no_mutant_crashes_or_hangs_or_is_misunderstood_in_silence(made: Tally) 
 
 
 def test_the_first_message_points_at_the_accident(made: Tally) -> None:
-    assert made.located > 0.95 and len(made.diagnosed) > 200
+    assert made.located > 0.97 and len(made.diagnosed) > 200
 
 
 def test_one_accident_is_one_message(made: Tally) -> None:
-    assert made.single > 0.9
+    assert made.single > 0.95
 
 
 def test_what_the_tally_calls_a_failure() -> None:
@@ -58,6 +58,9 @@ def found(text: str) -> list[str]:
     (FISTA, "update {\n", "update {\nupdate {\n", "L2O103:{"), (LASSO, "data {\n", "data {\ndata {\n", "L2O103:{"),
     (FISTA, "problem {\n", "problem {\nproblem {\n", "L2O103:{"), (ISTA, "update {", "updat {", "L2O101:updat"),
     (ISTA, ISTA[ISTA.index("update {"):ISTA.index("expect")], ISTA[ISTA.index("update {"):ISTA.index("expect")] * 2, "L2O116:update"),
+    (FISTA, "update {", "update {{", "L2O103:{"), (LISTA, "  data {\n", "  data {\n  data {\n", "L2O103:{"),
+    (LASSO, "50) {", "50 {", "L2O103:("), (LASSO, "(m = 250", "((m = 250", "L2O103:("), (LASSO, "50) {", "50)) {", "L2O104:)"),
+    (LISTA, "R^(m, n)", "R^}m, n)", "L2O122:}"), (LASSO, "b in R^m\n  lam in R with lam > 0\n}", "b in R^m\n  lam in R with lam > 0\n{", "L2O122:{"),
     (VARIANT, "variant Fast", "varaint Fast", "L2O101:varaint"), (VARIANT, " of ISTA", " ISTA", "L2O108:ISTA"),
     (VARIANT, " of ISTA", " off ISTA", "L2O101:off"), (VARIANT, "ISTA {\n  alpha", "ISTA (\n  alpha", "L2O122:("),
     (VARIANT, "5 }\n}\n", "5 }\n", "L2O103:{"), (VARIANT, "variant Fast of ISTA {\n", "variant of ISTA {\n", "L2O108:ISTA"),
@@ -74,7 +77,7 @@ def test_a_brace_may_stand_on_the_next_line() -> None:
 def test_what_follows_from_a_mistake_comes_back_once_it_is_mended() -> None:
     """`f` is not said to be undeclared while its declaration does not parse; it is when there is none."""
     assert found(ISTA.replace("  f(x) : convex, smooth(L)\n", "  (x) : convex, smooth(L)\n")) == ["L2O109:("]
-    assert found(ISTA.replace("  f(x) : convex, smooth(L)\n", "")) == ["L2O201:f", "L2O201:L"]
+    assert found(ISTA.replace("  f(x) : convex, smooth(L)\n", "")) == ["L2O201:f"]
 
 
 def test_diagnostics_of_mutants_can_be_shown(made: Tally) -> None:

@@ -16,7 +16,7 @@ WRONG = {"LPAR", "RPAR", "LBRACKET", "RBRACKET", "LBRACE", "RBRACE", "LT", "GT",
 """What a finger may have hit instead of a brace."""
 STARTS = HEADS | {"ALGORITHM", "STRING", "UNFINISHED", "CURLY", "VARIANT", "SAFEGUARD"}
 """What begins an item of a file."""
-FAR = 300
+FAR = 120
 """How many tokens a look-ahead may take: hostile lines have thousands."""
 DECLARED = {"LEARNED", "PREDICTED", "PRECOMPUTED", "FIXED"}
 
@@ -101,15 +101,17 @@ class Brackets:
         token = self.tokens[i]
         if token.type not in WRONG or (token.type == "STRAY" and token != "|"):
             return None
-        if self.balanced and token.type not in ("LBRACKET", "RBRACKET"):
+        if self.balanced:
+            return self.square(token)
+        if self.ends_header(i):
             return None
         if self.for_closer(i):
             return "RPAR"
         if token.type == "LBRACE":
-            if self.closes_block(i) and self.kind(i + 1) == "NEWLINE" and self.excess > 0:
+            if self.closes_block(i) and self.kind(i - 1) != "LBRACE" and self.excess > 0:
                 return "RBRACE"
             return None if self.opens_block(i) else "LPAR"
-        if self.head_of_block(i) and not self.begins_call(i):
+        if self.head_of_block(i) and not self.begins_call(i) and self.kind(i + 1) != "LBRACE":
             return "LBRACE"
         if token.type == "RBRACE":
             return "LPAR" if self.for_opener(i) else "RPAR" if self.closes_parenthesis(i) else None
@@ -117,9 +119,11 @@ class Brackets:
             return "LPAR"
         if self.closes_block(i):
             return "RBRACE"
-        if token.type in ("LBRACKET", "RBRACKET"):
-            return "LPAR" if token.type == "LBRACKET" else "RPAR" if self.parentheses else None
-        return None
+        return self.square(token)
+
+    def square(self, token: Token) -> str | None:
+        """Square brackets stand for parentheses."""
+        return {"LBRACKET": "LPAR", "RBRACKET": "RPAR" if self.parentheses else None}.get(token.type)
 
     def balance(self, i: int) -> tuple[int, int]:
         """Parentheses open in this statement before i, and closers behind i that close one of them or nothing."""
@@ -133,7 +137,7 @@ class Brackets:
         """Whether a `(` was meant: it touches the name before it, and a `)` too many follows."""
         if (
             self.kind(i) == "LPAR"
-            or self.kind(i - 1) not in ("NAME", "PROX")
+            or self.kind(i - 1) not in ("NAME", "PROX", "CARET")
             or self.tokens[i - 1].end_pos != self.tokens[i].start_pos
         ):
             return False
@@ -148,6 +152,13 @@ class Brackets:
             return False
         opened, closers = self.balance(i)
         return opened > closers and not (self.kind(i) == "LPAR" and self.kind(i + 1) == "NEWLINE" and self.excess <= 0)
+
+    def ends_header(self, i: int) -> bool:
+        """Whether the brace at i opens the block of `sample (…`, though a `)` is missing."""
+        begin = i
+        while self.kind(begin - 1) not in ENDS and begin > i - FAR:
+            begin -= 1
+        return self.kind(i) == "LBRACE" and self.kind(i + 1) == "NEWLINE" and self.kind(begin) == "SAMPLE"
 
     def head_of_block(self, i: int) -> bool:
         """Whether a block's header stands before i, where only a brace can follow."""
@@ -219,10 +230,11 @@ class Brackets:
         """The keyword of the block to which the lines from here belong, where its header is missing although its `}`
         is there; empty where that can be any."""
         i = self.place[id(token)]
+        token = self.tokens[i]
         if self.parentheses or not self.starts(i) or token.type in ENDS | {"RBRACE"}:
             return None
         if token.type == "LBRACE":
-            return None if self.below_header(i) else self.keyword(self.body(i + 1, 0))
+            return None if self.below_header(i) or self.kind(i - 1) == "LBRACE" else self.keyword(self.body(i + 1, 0))
         if self.depth + self.lowest[i] >= 0 or self.belongs(i):
             return None
         return self.keyword(self.body(i, self.depth))

@@ -23,6 +23,7 @@ CONTINUES = {
     "ARROW", "WHERE", "WITH", "TAIL", "RPAR",
 }  # fmt: skip
 """A line that begins with one of these continues the line above."""
+ANOTHER = "another block begins here"
 SQUARE = "write `( )`; square brackets are not used"
 STARTS_LINE = {"NEWLINE", "NAME", "NEXT", "LEARNED", "PREDICTED", "PRECOMPUTED", "FIXED", "SHARED"}
 """What follows the keyword of a block where its `{` was forgotten."""
@@ -70,7 +71,9 @@ class Layout:
                     self.close_blocks(pending, token, inside_variant=token.type != "PROBLEM")
                 elif after is not None and pending is not None:
                     again = token.type == "DATA" and after.type == "LBRACE" and self.inside() == "DATA"
-                    if again or (token.type == "VARIANT" and after.type == "NAME"):
+                    if again:
+                        self.close_open(span_of(pending).start, token, ANOTHER)
+                    elif token.type == "VARIANT" and after.type == "NAME":
                         self.close_blocks(pending, token)
                 if token.type in ("WITH", "TAIL") and after is not None and after.type in ("NAME", "NUMBER", "REPEAT"):
                     self.close_parentheses(token)
@@ -187,6 +190,8 @@ class Layout:
 
     def put(self, token: Token) -> None:
         if token.type in OPENERS:
+            if token.type == "LBRACE":
+                self.close_parentheses(token)
             self.open.append(token)
             if token.type == "LBRACE" and self.is_variant():
                 self.variants.add(id(token))
@@ -228,7 +233,7 @@ class Layout:
     def close_blocks(self, at: Token | None, keyword: Token, inside_variant: bool = False) -> None:
         """A block inside a block, of which only a variant may hold some: the outer one was never closed."""
         while self.open and not (inside_variant and id(self.open[-1]) in self.variants):
-            self.close_open(span_of(at or keyword).start, keyword, "another block begins here")
+            self.close_open(span_of(at or keyword).start, keyword, ANOTHER)
 
     def close_open(self, offset: int, at: Token | None = None, why: str = "") -> None:
         opener = self.open.pop()

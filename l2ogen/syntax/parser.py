@@ -90,7 +90,7 @@ def parse(source: Source, start: Literal["file", "rule"] = "file") -> Parsed:
     raw = list(grammar().lex(source.text))
     depth = 0
     for token in raw:  # brackets by the thousand would bring as many messages
-        depth += (token.type in OPENERS) - (token.type in CLOSERS)
+        depth += (token.type in OPENERS or token.type == "LBRACKET") - (token.type in CLOSERS)
         if depth > MAX_BRACKETS:
             return Parsed(source, t.File(()), (catalog.too_deep(span_of(token)),))
     layout = Layout().run(raw)
