@@ -10,13 +10,16 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 import click
 
 from . import __version__, pipeline
 from .core import ir
-from .diagnostics import render, summary
+from .diagnostics import formats, nearest, render, summary
+from .diagnostics.explain import Example
+from .diagnostics.explain import pages as all_pages
 from .source import Source
 
 STYLES: dict[str, dict[str, Any]] = {
@@ -62,29 +65,45 @@ def jobs(names: tuple[str, ...], rule: str | None) -> Iterator[Job]:
     if not names and rule is None:
         raise click.UsageError("name a file, a folder or a shipped spec, or give a rule with -e")
     if rule is not None:
-        source = Source("<rule>", rule)
-        completed, mistakes = pipeline.complete(source)
-        if completed is None:
-            yield Job(pipeline.Checked(pipeline.parse(source, "rule"), None, mistakes), Path("rule.l2o"), True)
-        else:
-            yield Job(pipeline.check(completed), Path("rule.l2o"), True)
+        yield from jobs_of_text("", Example(rule, rule, True))
     for name in names:
-        place = pipeline.find(name)
+        try:
+            place = pipeline.find(name)
+        except OSError:  # longer than any file's name
+            place = None
         if place is None:
             raise click.UsageError(f"there is no file, folder or shipped spec called {name}")
         path, variant = place
-        files = sorted(path.rglob("*.l2o")) if path.is_dir() else [path]
+        files = sorted(p for p in path.rglob("*.l2o") if not p.is_dir()) if path.is_dir() else [path]
         if not files:
             raise click.UsageError(f"{path} holds no .l2o files")
         for file in files:
             relative = file.relative_to(path) if path.is_dir() else Path(file.name)
-            source = Source.read(file)
+            if not file.is_file():  # a pipe would be waited for
+                raise click.UsageError(f"{file} is no regular file")
+            try:
+                source = Source.read(file)
+            except OSError as error:
+                raise click.UsageError(f"{file} can't be read: {error.strerror}") from None
             if variant is not None:
                 yield Job(pipeline.check(source, variant=variant), relative)
             else:
                 first, *others = pipeline.check_all(source)
                 yield Job(first, relative)
                 yield from (Job(checked, relative, part=True) for checked in others)
+
+
+def jobs_of_text(name: str, example: Example) -> Iterator[Job]:
+    """A text that stands in no file, checked: a file, or a bare rule that is completed first."""
+    if not example.rule:
+        yield from (Job(checked, Path(name)) for checked in pipeline.check_all(Source(name, example.text)))
+        return
+    source = Source("<rule>", example.text)
+    completed, mistakes = pipeline.complete(source)
+    if completed is None:
+        yield Job(pipeline.Checked(pipeline.parse(source, "rule"), None, mistakes), Path("rule.l2o"), True)
+    else:
+        yield Job(pipeline.check(completed), Path("rule.l2o"), True)
 
 
 def complain(found: list[Job]) -> bool:
@@ -103,13 +122,23 @@ def main() -> None:
 
 @main.command()
 @takes_input
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on the standard output.")
-def check(names: tuple[str, ...], rule: str | None, as_json: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json", "sarif", "github"]), default="text", show_default=True,
+    help="For people; one JSON document; SARIF 2.1.0; annotations of a GitHub workflow.",
+)  # fmt: skip
+def check(names: tuple[str, ...], rule: str | None, as_json: bool, form: str) -> None:
     """Say whether specs are right. A bare rule is completed to the whole file first, which is printed."""
     found = list(jobs(names, rule))
-    if as_json:
+    results = [(job.checked.source, job.checked.diagnostics) for job in found]
+    if as_json or form == "json":
         reports = [_report(job) for job in found]
-        click.echo(json.dumps(reports[0] if len(reports) == 1 else reports, indent=1, ensure_ascii=False))
+        click.echo(_json(reports[0] if len(reports) == 1 else reports))
+    elif form == "sarif":
+        click.echo(_json(formats.sarif(results, __version__)))
+    elif form == "github":
+        for line in formats.github(results):
+            click.echo(line)
     else:
         for job in found:
             if job.rule and job.checked.program is not None:
@@ -120,6 +149,10 @@ def check(names: tuple[str, ...], rule: str | None, as_json: bool) -> None:
             name = job.checked.source.name + (f":{job.checked.variant}" if job.checked.variant else "")
             click.echo(f"{name}: {what}{summary(job.checked.diagnostics)}")
     sys.exit(any(not job.checked.ok for job in found))
+
+
+def _json(document: Any) -> str:
+    return json.dumps(document, indent=1, ensure_ascii=False)
 
 
 def _describe(checked: pipeline.Checked) -> str:
@@ -143,6 +176,39 @@ def _report(job: Job) -> dict[str, Any]:
     if job.rule and program is not None:
         report["text"] = checked.source.text
     return report
+
+
+@main.command()
+@click.argument("code", required=False, metavar="[CODE]")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on the standard output.")
+def explain(code: str | None, as_json: bool) -> None:
+    """Say what a code means, with a wrong and a right example; without a code, list all."""
+    pages = all_pages()
+    if code is None:
+        if as_json:
+            click.echo(_json([{"code": page.code, "title": page.title} for page in pages.values()]))
+        else:
+            click.echo("\n".join(f"{page.code}  {page.title}" for page in pages.values()))
+        return
+    wanted = code.upper() if not code.isdigit() else f"L2O{code}"
+    page = pages.get(wanted)
+    if page is None:
+        meant = nearest(wanted, pages)
+        raise click.UsageError(f"there is no code {code}" + (f"; did you mean {meant}?" if meant else ""))
+    if as_json:
+        click.echo(_json({
+            "code": page.code, "title": page.title, "text": page.text, "wrong": page.wrong.shown,
+            "right": page.right.shown, "wrong_file": page.wrong.text, "right_file": page.right.text,
+        }))  # fmt: skip
+        return
+    (job,) = jobs_of_text("wrong.l2o", page.wrong)
+    said = render(job.checked.diagnostics, job.checked.source, paint)
+    parts = [
+        click.style(f"{page.code}: {page.title}", bold=True), page.text, paint("Wrong:", "error"),
+        indent(page.wrong.shown, "    "), paint("which gives:", "note"), indent(said, "    "),
+        paint("Right:", "help"), indent(page.right.shown, "    "),
+    ]  # fmt: skip
+    click.echo("\n\n".join(parts))
 
 
 @main.command("compile")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .core import ir
-from .diagnostics import Diagnostic, catalog, nearest
+from .diagnostics import Diagnostic, catalog, independent, nearest
 from .passes import variants
 from .passes.algorithm import algorithm
 from .passes.bind import bind, binding
@@ -78,6 +78,8 @@ def check(source: Source, library: Library | None = None, variant: str | None = 
     """
     library = library or Library(Path(source.name).parent)
     parsed = parse(source)
+    if parsed.unclear:
+        return Checked(parsed, None, independent(parsed.diagnostics, parsed.shape))
     report = list(parsed.diagnostics)
     program: ir.Algorithm | ir.Problem | None = None
     kinds = [item.kind for item in parsed.tree.items if isinstance(item, t.Header)]
@@ -98,7 +100,7 @@ def check(source: Source, library: Library | None = None, variant: str | None = 
             program = algorithm(tree, source, library, library.known, report, variant)
         else:
             program = problem(tree, source, report)
-    ordered = tuple(sorted(set(report), key=lambda d: (d.span.start, d.code)))
+    ordered = independent(report, parsed.shape)
     ok = not any(d.severity == "error" for d in ordered)
     return Checked(parsed, program if ok else None, ordered, variant)
 

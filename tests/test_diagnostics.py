@@ -53,7 +53,7 @@ def found(text: str) -> list[str]:
 
 def constructors() -> dict[str, str]:
     """Catalog function -> its code."""
-    functions = [f for _, f in inspect.getmembers(catalog, inspect.isfunction) if f.__module__ == catalog.__name__]
+    functions = [f for _, f in inspect.getmembers(catalog, inspect.isfunction) if f.__module__.startswith(catalog.__name__)]
     public = [f for f in functions if not f.__name__.startswith("_")]
     found = {f.__name__: re.findall(r'"(L2O\d{3})"', inspect.getsource(f)) for f in public}
     assert all(len(c) == 1 for c in found.values()), found

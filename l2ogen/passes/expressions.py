@@ -124,7 +124,10 @@ class Expressions:
             self.say(catalog.next_too_early(e.span, e.id, self.later[e.id], self.in_update))
         else:
             meant = self.scope.suggest(e.id)
-            self.say(catalog.unknown_name(e.span, e.id, meant))
+            known = self.scope.table.get(meant or "")
+            self.say(catalog.unknown_name(e.span, e.id, meant, declared=known.span if known is not None else None))
+            if known is not None:  # it is only spelled differently where it is used
+                known.uses += 1
             if meant is None:  # a forgotten declaration is one mistake, however often the name is used
                 self.scope.broken.add(e.id)
 
@@ -134,7 +137,8 @@ class Expressions:
         if found.role != "state":
             self.say(catalog.next_of_no_state(e.span, e.id, found.what, found.span))
         elif e.id not in self.assigned:
-            if e.id not in self.scope.broken:
+            never = self.in_update and e.id not in self.later  # which is said of the state
+            if e.id not in self.scope.broken and not never:
                 self.say(catalog.next_too_early(e.span, e.id, self.later.get(e.id), self.in_update))
         elif found.type is not None:
             return symbol("next", e.id, found.type, e.span)

@@ -138,6 +138,8 @@ class Goal:
                 case t.Call(fn=t.Name(id=fn) as name) if fn not in self.functions:
                     if fn not in broken:
                         self.report.append(catalog.unknown_name(name.span, fn, nearest(fn, self.functions)))
+                    if "f" not in self.roles:  # its declaration would bring the Lipschitz constant
+                        broken.add("L")
                 case _:
                     help = "write `f(x) + r(x)` and declare what `f` and `r` are"
                     self.report.append(catalog.unnamed_part(term.span, help))

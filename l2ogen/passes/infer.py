@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from ..core.operators import CALLS
 from ..diagnostics import Diagnostic, catalog, nearest
+from ..diagnostics.suggest import ADVICE
 from ..syntax import tree as t
 from ..syntax.parser import Parsed
 from ..syntax.printer import show
@@ -75,7 +76,7 @@ def _notation(lines: list[t.Assignment], report: list[Diagnostic]) -> None:
             if word is None or word.id in (*APPLIED, "prox", "F") or word.id in CALLS:
                 continue
             meant = nearest(word.id, APPLIED if isinstance(node, t.Apply) else [*CALLS, "prox"])
-            if meant is not None:
+            if meant is not None or word.id in ADVICE:
                 report.append(catalog.unknown_name(word.span, word.id, meant))
 
 

@@ -71,7 +71,8 @@ def _place(item: t.Setting | t.Loss) -> Span:
 def _known_truth(loss: ir.Node, problem: ir.Problem, span: Span, report: list[Diagnostic]) -> None:
     """Refuse a loss over an x_true that the problem does not draw."""
     truth = f"{problem.variable}_true"
-    if ir.symbols(loss, "truth") and truth not in (d.name for d in problem.draws):
+    drawn = {d.name for d in problem.draws if isinstance(d, ir.Draw)}
+    if ir.symbols(loss, "truth") and truth not in drawn:
         why = f"its `sample` draws no `{truth}`, which the loss names"
         report.append(catalog.problem_misfit(span, problem.name, why))
 

@@ -3,6 +3,7 @@ stands in the tree as Broken."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,13 +14,14 @@ from lark import Lark, Token
 from lark.exceptions import UnexpectedToken
 from lark.lark import PostLex
 
-from ..diagnostics import Diagnostic, catalog, nearest
+from ..diagnostics import Diagnostic, Shape, catalog, nearest
 from ..resources import grammar_text
 from ..source import Source, Span
 from . import errors
 from . import tree as t
+from .brackets import OPENERS
 from .build import Builder, TooDeep, span_of
-from .layout import CLOSERS, OPENERS, Layout
+from .layout import CLOSERS, Layout
 
 MAX_CHARACTERS = 20_000
 """Larger files are refused: a rule that long was not written by a person, and would take seconds to parse. The
@@ -27,6 +29,9 @@ largest published algorithms take 2,000 characters."""
 
 
 MAX_BRACKETS = 100
+GARBAGE = re.compile("[\x00-\x08\x0e-\x1f\x7f\ufffd]")
+MAX_GARBAGE = 10
+"""More characters that are in no text mean that the file is no text."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,17 @@ class Parsed:
     tree: t.File
     diagnostics: tuple[Diagnostic, ...]
     comments: tuple[Token, ...] = ()
+    statements: tuple[Span, ...] = ()
+    unclear: bool = False
+    """Whether mistakes leave open which line belongs to which block, so that what the lines mean is open, too."""
+    unsure: bool = False
+    """Whether a statement outside `update` and `expect` did not parse."""
+
+    @property
+    def shape(self) -> Shape:
+        """What tells independent mistakes from consequences."""
+        blocks = frozenset(item.keyword for item in self.tree.items if isinstance(item, t.Block) and item.body)
+        return Shape(self.source, self.statements, self.unsure, blocks)
 
 
 class _KeepTrivia(PostLex):
@@ -68,10 +84,13 @@ def parse(source: Source, start: Literal["file", "rule"] = "file") -> Parsed:
     if len(source.text) > MAX_CHARACTERS:
         mistake = catalog.too_large(Span(0, 1), len(source.text), MAX_CHARACTERS)
         return Parsed(source, t.File(()), (mistake,))
+    garbage = [m.start() for m in GARBAGE.finditer(source.text)]
+    if len(garbage) >= MAX_GARBAGE:
+        return Parsed(source, t.File(()), (catalog.not_text(Span(garbage[0], garbage[0] + 1)),))
     raw = list(grammar().lex(source.text))
     depth = 0
     for token in raw:  # brackets by the thousand would bring as many messages
-        depth += (token.type in OPENERS) - (token.type in CLOSERS)
+        depth += (token.type in OPENERS or token.type == "LBRACKET") - (token.type in CLOSERS)
         if depth > MAX_BRACKETS:
             return Parsed(source, t.File(()), (catalog.too_deep(span_of(token)),))
     layout = Layout().run(raw)
@@ -79,8 +98,13 @@ def parse(source: Source, start: Literal["file", "rule"] = "file") -> Parsed:
         return Parsed(source, t.File(()), (*layout.diagnostics, catalog.empty_file(Span(0, 0))))
     parser = _Parser(layout, start)
     tree = parser.run()
-    diagnostics = (*layout.diagnostics, *parser.diagnostics)
-    return Parsed(source, tree, diagnostics, tuple(layout.comments))
+    said = parser.diagnostics
+    if layout.unclear:  # below the first such place, what does not parse follows from it
+        first = min((d.span.start for d in layout.diagnostics), default=0)
+        said = [d for d in said if d.span.start < first]
+    diagnostics = (*layout.diagnostics, *said)
+    comments, statements = tuple(layout.comments), tuple(parser.statements)
+    return Parsed(source, tree, diagnostics, comments, statements, layout.unclear, parser.unsure)
 
 
 class _Parser:
@@ -92,12 +116,15 @@ class _Parser:
         self.diagnostics: list[Diagnostic] = []
         self.machine = grammar().parse_interactive(start=start)
         self.blocks: list[str] = ["update"] if start == "rule" else []
+        self.statements: list[Span] = []
+        self.unsure = False
         self.counts = Counter(str(token) for token in self.tokens if token.type == "NAME")
 
     def run(self) -> t.File:
         i = 0
         while i < len(self.tokens):
-            i = self.statement(i)
+            first, i = i, self.statement(i)
+            self.statements.append(span_of(self.tokens[first]).to(span_of(self.tokens[i - 1])))
         try:
             tree: t.File = self.machine.feed_eof(self.tokens[-1])
         except UnexpectedToken:  # no statement is whole
@@ -162,6 +189,7 @@ class _Parser:
         """Report the mistake, unless it follows from one that was reported, and replace the statement."""
         if not any(id(token) in self.reported for token in self.tokens[start : at + 1]):
             self.diagnostics.append(mistake)
+        self.unsure = self.unsure or self.blocks[-1:] not in (["update"], ["expect"])
         self.restore(saved)
         return self.skip(start)
 
