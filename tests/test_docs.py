@@ -322,3 +322,53 @@ def test_reparametrizations(row: list[str]) -> None:
         expected = np.asarray(eval(re.sub(r"\|\|w\|\|_2", "norm(w)", formula.replace("'", ".T")), known))
         full = expected if w.ndim == 2 else np.diag(np.broadcast_to(expected, 3))
         np.testing.assert_allclose(found, full, rtol=1e-4, atol=1e-5)
+
+
+# ---- tables of specs -------------------------------------------------------------------------------------
+
+
+def plain(text: str) -> str:
+    return re.sub(r"\s+", " ", text)
+
+
+def spec(name: str) -> tuple[l2ogen.Spec, str]:
+    """A shipped spec, and its file as one line of text."""
+    path = ROOT / "specs" / f"{name}.l2o"
+    return l2ogen.load(path), plain(path.read_text(encoding="utf-8"))
+
+
+ROWS = table("README.md", "spec", "rule", "from", "variants")
+
+
+def test_the_readme_lists_all_specs() -> None:
+    assert [code(row[0])[0] for row in ROWS] == list(dict.fromkeys(code(row[0])[0] for row in ROWS))
+    assert {code(row[0])[0] for row in ROWS} == {p.stem for p in SPECS}
+    problems = table("README.md", "problem", "objective or goal")
+    assert {code(row[0])[0] for row in problems} == {p.stem for p in (ROOT / "specs/problems").glob("*.l2o")}
+    for row in problems:
+        for part in code(row[1]):
+            assert part in spec(f"problems/{code(row[0])[0]}")[1], row[0]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
+def test_a_spec_in_the_readme(row: list[str]) -> None:
+    """Rules stand in the spec as they stand in the table, the year in its documentation, and no variant is left out."""
+    made, text = spec(code(row[0])[0])
+    for part in code(row[1]):
+        assert part in text
+    for year in re.findall(r"\d{4}", row[2]):
+        assert year in made.text.split('"')[1]
+    assert set(code(row[3])) == set(made.variants)
+
+
+def test_discrepancies() -> None:
+    """What a spec is said to have stands in it; the variants that are named are there."""
+    for name, _, has, other in table("docs/discrepancies.md", "spec", "the sources", "the spec has", "the other form"):
+        _, text = spec(code(name)[0])
+        assert code(has), name
+        for part in code(has):
+            assert part in text, f"{name}: {part}"
+        for form in code(other):
+            if re.fullmatch(r"\w+:\w+", form):
+                base, _, variant = form.partition(":")
+                assert variant in spec(base)[0].variants, form
