@@ -13,6 +13,7 @@ The word behind the three backticks says what happens to a block:
 
 from __future__ import annotations
 
+import dataclasses
 import doctest
 import inspect
 import re
@@ -34,6 +35,9 @@ from l2ogen.cli import main
 from l2ogen.core import ir
 from l2ogen.core.operators import OPERATORS
 from l2ogen.diagnostics import render
+from l2ogen.passes import goal, networks, parameters
+from l2ogen.passes.problem import LAWS
+from l2ogen.passes.training import SETTINGS
 from l2ogen.source import Source
 from l2ogen.syntax.parser import parse
 
@@ -270,6 +274,61 @@ def test_unicode(row: list[str]) -> None:
 def test_mistakes(row: list[str]) -> None:
     found = errors(framed(row[0], "\n".join(code(row[1]))))
     assert [(d.code, d.message) for d in found] == [(row[2], row[3])]
+
+
+# ---- tables that list all there is ---------------------------------------------------------------------
+
+
+def first_words(rows: list[list[str]], column: int = 0) -> set[str]:
+    return {re.split(r"\W", part)[0] for row in rows for part in code(row[column])}
+
+
+def test_properties() -> None:
+    assert first_words(table(LANGUAGE, "property", "meaning")) == set(goal.PROPERTIES)
+
+
+def test_kinds_of_parameters() -> None:
+    assert first_words(table(LANGUAGE, "kind", "what it is", "its formula")) == set(parameters.KINDS)
+
+
+def test_network_options() -> None:
+    rows = table(LANGUAGE, "option", "values", "unless said", "of")
+    fields = {f.name: f.default for f in dataclasses.fields(ir.Network)}
+    assert [code(row[0])[0] for row in rows] == list(networks.OPTIONS["lstm"])
+    for row in rows:
+        (name,), (default,) = code(row[0]), code(row[2])
+        absent = {0: "none", True: "true"} if name in ("embed", "head", "bias") else {}
+        assert default == absent.get(fields[name], str(fields[name])), name
+        cells = {cell for cell, options in networks.OPTIONS.items() if name in options}
+        assert cells == (set(code(row[3])) or set(networks.OPTIONS)), name
+        if name in networks.WORDS:
+            assert set(code(row[1])) - {"embed", "head"} == set(networks.WORDS[name]), name
+
+
+def test_train_settings() -> None:
+    assert set(SETTINGS) <= {name for row in table(LANGUAGE, "setting", "value") for name in code(row[0])}
+
+
+def test_laws() -> None:
+    rows = table(LANGUAGE, "law", "draws")
+    assert set(LAWS) == {m for row in rows for m in re.findall(r"~ (\w+)\(", row[0])}
+
+
+def test_commands() -> None:
+    rows = table(LANGUAGE, "command", "what it does")
+    assert {code(row[0])[0] for row in rows} == {f"l2ogen {name}" for name in main.commands}
+    for row in rows:
+        command = main.commands[code(row[0])[0].split()[1]]
+        known = {option for p in command.params for option in (*p.opts, *p.secondary_opts)}
+        named = {word for part in code(row[1]) for word in part.split() if word.startswith("-")}
+        assert named <= known, row
+
+
+def test_python_names() -> None:
+    for row in table(LANGUAGE, "call", "gives"):
+        for call in code(row[0]):
+            owner, _, name = call.partition("(")[0].partition(".")
+            assert hasattr({"l2ogen": l2ogen, "spec": l2ogen.Spec}[owner], name), call
 
 
 # ---- reparametrizations ----------------------------------------------------------------------------------
