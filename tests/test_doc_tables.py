@@ -18,10 +18,10 @@ from l2ogen.core import ir
 from l2ogen.core.operators import CALLS, INFIX
 from l2ogen.diagnostics import render
 from l2ogen.passes import goal, networks, parameters
-from l2ogen.passes.problem import LAWS
-from l2ogen.passes.training import SETTINGS
+from l2ogen.passes.sample import LAWS
 from l2ogen.source import Source
 from l2ogen.syntax.parser import parse
+from l2ogen.vocabulary import SETTINGS
 
 SPECS = sorted((ROOT / "specs").glob("*.l2o"))
 
