@@ -123,6 +123,17 @@ def test_value(name: str) -> None:
     np.testing.assert_allclose(found, value, rtol=1e-10, atol=1e-12)
 
 
+def test_the_subgradient_of_a_smooth_function_is_its_gradient() -> None:
+    text = f"algorithm T\n{HEAD}state {{ x in R^n = 0 }}\nupdate {{ x+ = subgrad f(x) + 0*r(x) + 0*||A'*b||_2 }}\ntrain {{ on lasso }}\n"
+    made = l2ogen.Spec(pipeline.check(Source("spec.l2o", text))).module()
+    like: dict[str, Any] = {"dtype": torch.float64, "generator": torch.Generator().manual_seed(5)}
+    problem = made.Lasso.sample(3, m=4, n=6, sparsity=2, **like)
+    x = torch.randn(3, 6, **like)
+    A, b = problem.A.numpy(), problem.b.numpy()
+    expected = apply(A.transpose(T), apply(A, x.numpy()) - b)
+    np.testing.assert_allclose(made.T().step(problem, made.State(0, x=x)).x.numpy(), expected, rtol=1e-10, atol=1e-12)
+
+
 @pytest.mark.parametrize(("formula", "code"), [
     ("x*y", "L2O302"), ("A*b", "L2O301"), ("x + b", "L2O301"), ("soft(x, b)", "L2O303"), ("<x, b>", "L2O303"), ("inv(A)*b", "L2O303"),
     ("A + 1", "L2O304"), ("x/y", "L2O303"), ("x^2", "L2O312"), ("where(x, x, y)", "L2O303"), ("x'", "L2O303"), ("tanh(A)*x", "L2O303"),

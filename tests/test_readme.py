@@ -22,10 +22,6 @@ def test_the_file_is_what_the_rule_stands_for() -> None:
     assert block("algorithm Rule") == l2ogen.rule(RULE).text
 
 
-def test_the_problem_is_the_shipped_one() -> None:
-    assert block("problem lasso") == l2ogen.load("lasso").text
-
-
 def test_the_mistake_looks_as_shown() -> None:
     text = (ROOT / "specs/l2o_pa.l2o").read_text(encoding="utf-8").replace("P*grad f(y))\n", "P*gard f(y))\n")
     checked = pipeline.check(Source("l2o_pa.l2o", text))

@@ -445,6 +445,8 @@ class Expressions:
         if role not in GRADIENTS[op][0]:
             self.say(catalog.not_smooth(e.fn.span, op, fn.name, has, GRADIENTS[op][1], fn.span or e.span))
             return None
+        if op == "subgrad" and role == "f":  # a smooth function has one subgradient
+            op = "grad"
         return None if point is None else Node(op, (point,), point.type, role, e.span)
 
     def _Prox(self, e: t.Prox) -> Node | None:
