@@ -1,4 +1,4 @@
-# l2ogen f96a4af01bb0 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 0544192804b4 is the checksum of the lines below; an edited file is not overwritten.
 """LISTA_CPSS, with the problem `sparse_coding`.
 
 Chen, Liu, Wang, Yin (2018): coupled weights and support selection.
@@ -46,7 +46,7 @@ def quantile(v: Tensor, q: Tensor | float) -> Tensor:
     """The q-quantile over the last axis, (..., 1), linear between entries; q is a number or (..., 1)."""
     ordered = v.sort(-1).values
     place = (torch.as_tensor(q, dtype=v.dtype, device=v.device) * (v.shape[-1] - 1)).clamp(0, v.shape[-1] - 1)
-    low = place.floor().expand(*v.shape[:-1], 1)
+    low = place.nan_to_num().floor().expand(*v.shape[:-1], 1)  # where q is nan, so is the result
     below, above = (ordered.gather(-1, i.long()) for i in (low, (low + 1).clamp(max=v.shape[-1] - 1)))
     return below + (place - low) * (above - below)
 

@@ -1,4 +1,4 @@
-# l2ogen 4351e089cae9 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 2364962e7515 is the checksum of the lines below; an edited file is not overwritten.
 """NA_ALISTA, with the problem `sparse_coding`.
 
 Behrens, Sauder, Jung (2021): step and threshold of ALISTA are predicted from the residual's norms. p_k
@@ -50,7 +50,7 @@ def quantile(v: Tensor, q: Tensor | float) -> Tensor:
     """The q-quantile over the last axis, (..., 1), linear between entries; q is a number or (..., 1)."""
     ordered = v.sort(-1).values
     place = (torch.as_tensor(q, dtype=v.dtype, device=v.device) * (v.shape[-1] - 1)).clamp(0, v.shape[-1] - 1)
-    low = place.floor().expand(*v.shape[:-1], 1)
+    low = place.nan_to_num().floor().expand(*v.shape[:-1], 1)  # where q is nan, so is the result
     below, above = (ordered.gather(-1, i.long()) for i in (low, (low + 1).clamp(max=v.shape[-1] - 1)))
     return below + (place - low) * (above - below)
 

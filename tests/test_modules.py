@@ -287,3 +287,18 @@ def test_layers_have_tensors_of_their_own() -> None:
                           if other.split(".")[0] == key.split(".")[0]]
                 assert len({value.data_ptr() for value in others}) == len(others) == LAYERS
                 assert weight.requires_grad
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_instance_whose_data_are_zero_harms_nothing(name: str) -> None:
+    """b = 0: its iterates and the gradients of all stay finite; where 0 is the solution and no bias acts, it stays 0."""
+    data = data_for(name, batch=3)
+    data.b[1] = 0
+    algorithm, problem = harness.algorithm_for(name, data), ByHand(data)
+    found = torch.stack([state.x for state in harness.states(name, algorithm, problem, data)])
+    assert found.isfinite().all()
+    if name in harness.RECOVERY:
+        assert (found[:, 1] == 0).all()
+    if found.requires_grad:
+        found.square().sum().backward()
+        assert all(weight.grad is None or weight.grad.isfinite().all() for weight in algorithm.parameters())
