@@ -26,15 +26,11 @@ class CoordinateLSTM(nn.Module):
 
     def take(self, phi: Any) -> None:
         """The weights of a generated network with the outputs P, A"""
-        with torch.no_grad():
-            for i, cell in enumerate(phi.cells):
-                for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
-                    getattr(self.lstm, f"{name}_l{i}").copy_(getattr(cell, name))
-            self.linear.weight.copy_(phi.head.weight)
-            self.linear.bias.copy_(phi.head.bias)
-            for row, name in enumerate(("p", "a")):
-                self.heads[name].weight.copy_(phi.out.weight[row:row + 1])
-                self.heads[name].bias.copy_(phi.out.bias[row:row + 1])
+        cells = {f"{name}_l{i}": weight for i, cell in enumerate(phi.cells) for name, weight in cell.named_parameters()}
+        self.lstm.load_state_dict(cells)
+        self.linear.load_state_dict(phi.head.state_dict())
+        for row, name in enumerate(("p", "a")):
+            self.heads[name].load_state_dict({key: v[row:row + 1] for key, v in phi.out.state_dict().items()})
 
     def iterate(self, A: Tensor, b: Tensor, rho: Tensor, memory: tuple[Tensor, Tensor], iterations: int) -> list[Tensor]:
         """y_1, ..., y_K as columns, (B, n, 1), from A (B, m, n), b (B, m, 1); memory: h and c, each (2, B*n, 20)"""
