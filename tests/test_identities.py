@@ -1,4 +1,5 @@
 """Rules that must coincide: one generated module against another, over 20 iterations, with the same weights."""
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,13 @@ def shipped(name: str) -> Any:
     return harness.algorithm_for(name, data_for("ista"))
 
 
+def test_the_bare_rule_is_l2o_pa() -> None:
+    one = l2ogen.rule("x+ = prox_r,P(y - P*grad f(y)); y+ = x+ + A*(x+ - x)").compile()().double()
+    other = shipped("l2o_pa")
+    one.load_state_dict(other.state_dict())
+    assert_same(one, other)
+
+
 def test_pa_of_pba12_is_l2o_pa() -> None:
     one, other = shipped("pba12:PA"), shipped("l2o_pa")
     with torch.no_grad():
@@ -96,7 +104,7 @@ def test_the_implicit_proximal_point_rule_is_the_prox() -> None:
     assert_same(shipped("ppa"), edited("ppa", "x - alpha*g where g in subgrad r(x+)", "prox_r,alpha(x)"), name="ppa")
     problem = ByHand(data_for("ppa"))
     xs = iterates(shipped("ppa"), "ppa")
-    for x, x_next in zip(xs[:-1], xs[1:], strict=True):
+    for x, x_next in pairwise(xs):
         g, slope = x - x_next, problem.lam * (x_next - problem.center).sign()
         off = x_next != problem.center
         torch.testing.assert_close(g[off], slope[off], rtol=1e-10, atol=1e-12)

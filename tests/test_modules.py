@@ -9,6 +9,7 @@ import pytest
 import torch
 from references import REFERENCES, harness
 from references.harness import ITERATIONS, LAYERS, ByHand, Data, data_for, run
+from references.mathematics import soft_ss as soft_ss_by_hand
 from torch import Tensor
 
 NAMES = sorted(REFERENCES)
@@ -49,8 +50,8 @@ def test_values_equal_the_reference(name: str) -> None:
     expected = harness.expected(name, harness.weights_of(algorithm), data)
     with torch.no_grad():
         found = harness.states(name, algorithm, ByHand(data), data)
-    fields = set(type(found[0])._fields) - {"k", "phi"}
-    assert fields == set(expected)
+    assert set(type(found[0])._fields) - {"k", "phi"} == set(expected)
+    assert [state.k for state in found] == list(range(1, ITERATIONS + 1))
     for field, values in expected.items():
         assert_close(torch.stack([getattr(state, field) for state in found]), values)
     moved = np.abs(np.diff(expected["x"], axis=0)).max(axis=(1, 2))
@@ -92,9 +93,22 @@ def test_gradients_equal_the_reference(name: str) -> None:
     for key, value, direction in directions(algorithm, problem, leaf):
         gradient = np.zeros(direction.shape) if value.grad is None else value.grad.numpy()
         size = np.linalg.norm(gradient)
-        assert (size == 0) if key in FLAT.get(name, []) else (size > 1e-7), f"{key}: {size}"
+        assert (size == 0) if key in FLAT.get(name, []) else (size > 1e-9), f"{key}: {size}"
         expected = harness.derivative(name, weights, data, ITERATIONS, key, direction)
-        assert abs(np.sum(gradient * direction) - expected) <= 1e-9 * size, key
+        assert abs(np.sum(gradient * direction) - expected) <= 1e-11 * size, key
+
+
+@pytest.mark.parametrize("name", ["lista_ss", "lista_cpss", "tilista", "alista", "hyperlista", "na_alista"])
+def test_support_selection_takes_the_share_it_is_told(name: str) -> None:
+    """A number or one for each instance, nothing and everything included; a share beyond those is cut."""
+    v, rng = np.random.default_rng(0).normal(size=(7, 11)), np.random.default_rng(1)
+    soft_ss, at = harness.module(name).soft_ss, torch.tensor(v)
+    theta = rng.uniform(0, 0.5, (7, 1))
+    shares = np.array([-0.2, 0, 0.123, 0.5, 0.87, 1, 1.3])[:, None]
+    expected = np.array([soft_ss_by_hand(*one) for one in zip(v, theta, np.clip(shares[:, 0], 0, 1), strict=True)])
+    assert_close(soft_ss(at, torch.tensor(theta), torch.tensor(shares)), expected)
+    for row, p in zip(range(7), shares[:, 0], strict=True):
+        assert_close(soft_ss(at[row], torch.tensor(theta[row]), float(p)), expected[row])
 
 
 @pytest.mark.parametrize("name", ["gd", "ista", "fista"])
@@ -111,29 +125,34 @@ def test_the_classical_ones_solve_the_problem(name: str) -> None:
 
 # ---- the module's own problem ------------------------------------------------------------------------------
 def own(name: str) -> Any:
-    """The problem's class in the generated module; None where it has none, or none with all that the rule asks for"""
-    code = harness.module(name)
-    made = getattr(code, "SparseCoding" if name in harness.RECOVERY else "Lasso", None)
-    asked = set(re.findall(r"problem\.([a-z]\w+)", inspect.getsource(harness.class_of(code))))
-    return made if all(hasattr(made, method) or method in ("A", "b") for method in asked) else None
+    """The problem's class in the generated module, None where it has none"""
+    return getattr(harness.module(name), "SparseCoding" if name in harness.RECOVERY else "Lasso", None)
+
+
+def suffices(name: str) -> bool:
+    """It has all that the rule asks of a problem."""
+    asked = set(re.findall(r"problem\.([a-z]\w+)", inspect.getsource(harness.class_of(harness.module(name)))))
+    return all(hasattr(own(name), method) or method in ("A", "b") for method in asked)
 
 
 WITH_PROBLEM = [name for name in NAMES if own(name)]
+SUFFICING = [name for name in WITH_PROBLEM if suffices(name)]
 
 
-def own_problem(name: str, data: Data, dtype: torch.dtype = torch.float64) -> Any:
-    A, b, lam, x_true = (torch.tensor(v, dtype=dtype) for v in data[:4])
+def own_problem(name: str, data: Data) -> Any:
+    A, b, lam, x_true = (torch.tensor(v) for v in data[:4])
     return own(name)(A, b, x_true=x_true) if name in harness.RECOVERY else own(name)(A, b, lam, x_true=x_true)
 
 
-@pytest.mark.parametrize("name", WITH_PROBLEM)
+@pytest.mark.parametrize("name", SUFFICING)
 def test_its_own_problem_is_the_one_by_hand(name: str) -> None:
     data = data_for(name)
     assert_runs_close(run(name, data, problem=own_problem(name, data)), run(name, data))
 
 
 def test_the_specs_for_lasso_and_recovery_have_their_problem() -> None:
-    assert {"ista", "fista", "l2o_pa", "pba12", "pba12:PA", "ada_lista", *harness.RECOVERY} <= set(WITH_PROBLEM)
+    assert set(WITH_PROBLEM) == set(NAMES) - {*harness.SMOOTH, *harness.NONSMOOTH, "horizon_one"}
+    assert {"ista", "fista", "l2o_pa", "pba12", "ada_lista", *harness.RECOVERY} <= set(SUFFICING)
 
 
 @pytest.mark.parametrize("name", [name for name in WITH_PROBLEM if name not in harness.RECOVERY])
@@ -251,7 +270,7 @@ def test_the_inputs_decide_the_dtype(name: str, dtype: torch.dtype) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_float32_is_close_to_float64(name: str) -> None:
-    data = data_for(name)
+    data = data_for(name, seed=5)  # no entry of these is so near its quantile that rounding selects another
     single, double = run(name, data, torch.float32), run(name, data)
     assert single.dtype == torch.float32
     assert (single - double).norm() <= 1e-5 * double.norm()
@@ -276,6 +295,41 @@ def test_one_seed_one_module(name: str) -> None:
         assert not all(torch.equal(a, b) for a, b in zip(first.parameters(), other.parameters(), strict=True))
     again = iterates(first)
     assert torch.equal(iterates(first), again) and torch.equal(iterates(second), again)
+
+
+COORDINATE = 4 * 20 * (2 + 20 + 2) + 4 * 20 * (20 + 20 + 2)  # weights of an LSTM of two layers on two features
+PA = COORDINATE + 20 * 21 + 2 * 21
+SIZES: dict[str, int] = {
+    **dict.fromkeys(["adam", "adam:usual", "adam_hd", "fista", "fista_restart", "gd", "gd_momentum", "ista", "ppa"], 0),
+    **dict.fromkeys(["lista", "lista_ss"], 16 * (250 * 500 + 500 * 500 + 1)),
+    **dict.fromkeys(["lista_cp", "lista_cpss"], 16 * (250 * 500 + 1)),
+    **dict.fromkeys(["tilista", "tilista:plain"], 250 * 500 + 2 * 16),
+    **dict.fromkeys(["alista", "alista:plain"], 2 * 16),
+    "hyperlista": 3,
+    "ada_lista": 2 * 250 * 250 + 2 * 10,
+    "na_alista": 84_610,
+    **dict.fromkeys(["l2o_dm", "l2o_dm:original"], COORDINATE + 21),
+    "rnnprop": 6_801,
+    **dict.fromkeys(["l2o_pa", "l2o_pa:official", "pba12:PA", "smooth_form", "composite_form"], PA),
+    **dict.fromkeys(["pba12", "pba12:envelopes"], PA + 3 * 21),
+    **dict.fromkeys(["pba12:PBA1", "pba12:PBA2"], PA + 2 * 21),
+    "pba12:PBA": PA + 21,
+    **dict.fromkeys(["pba12:P", "pba12:A"], PA - 21),
+    "horizon_one": PA + 4 * 21,
+    "nonsmooth_form": PA - 4 * 20,
+    **dict.fromkeys(["learned_step", "learned_step:stochastic"], 4 * 20 * (5 + 20 + 2) + 21),
+    "pgd_metric": 500,
+    "ppa_metric": 500 + 16 * 500,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_there_are_as_many_weights_as_published(name: str) -> None:
+    """for m = 250, n = 500; a reference takes its layers and hidden units from the weights, so they are counted here"""
+    build = harness.class_of(harness.module(name))
+    given = {"A": torch.randn(250, 500), "m": 250, "n": 500}
+    algorithm = build(**{key: given[key] for key in inspect.signature(build).parameters if key in given})
+    assert sum(weight.numel() for weight in algorithm.parameters()) == SIZES[name]
 
 
 def test_layers_have_tensors_of_their_own() -> None:

@@ -71,7 +71,7 @@ class Data(NamedTuple):
     def reshaped(self, *batch: int) -> "Data":
         """Other leading dimensions; a shared A stays"""
         old = len(self.batch)
-        return Data(*(v.reshape(*batch, *v.shape[old:]) if v.shape[:old] == self.batch and old else v for v in self))
+        return Data(*(v if v is self.A and v.ndim == 2 else v.reshape(*batch, *v.shape[old:]) for v in self))
 
     def part(self, i: int | slice) -> "Data":
         """One instance or a slice of a flat batch; a shared A stays"""
@@ -84,8 +84,12 @@ class Data(NamedTuple):
         return [Instance(*one) for one in each]
 
 
-def data_for(name: str, batch: int = 6, m: int = 12, n: int = 18, seed: int = 3) -> Data:
-    """Random instances of the rule's own problem: without r where it has none, without f, or with one shared A."""
+def data_for(name: str, batch: int = 6, m: int = 0, n: int = 0, seed: int = 3) -> Data:
+    """Random instances of the rule's own problem: without r where it has none, without f, or with one shared A.
+
+    Those for recovery have enough entries for shares of 12 and 13 % to select differently.
+    """
+    m, n = (m, n) if m else (30, 46) if name in RECOVERY else (12, 18)
     rng = np.random.default_rng(seed)
     A = rng.normal(size=(batch, m, n))
     A /= np.linalg.norm(A, axis=1, keepdims=True)
