@@ -1,4 +1,4 @@
-# l2ogen fc210d0d0c65 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 2e32eec74526 is the checksum of the lines below; an edited file is not overwritten.
 """LearnedStep:stochastic.
 
 The same with minibatch gradients and no Lipschitz constant: for the training of a network.
@@ -24,9 +24,15 @@ def at_least(raw: Tensor, low: Tensor | float) -> Tensor:
     return low + torch.where(raw < 0, -raw, raw)
 
 
+def quick_tanh(v: Tensor) -> Tensor:
+    """tanh(v) through the sigmoid, which is several times faster on a CPU; exact up to one rounding of 1."""
+    return 2 * torch.sigmoid(2 * v) - 1
+
+
 def pooled(v: Tensor) -> Tensor:
     """Mean and root mean square of the entries, (..., 2): what a network sees of a vector of any size."""
-    return torch.cat((v.mean(-1, keepdim=True), torch.linalg.vector_norm(v, dim=-1, keepdim=True) / v.shape[-1] ** 0.5), -1)
+    root = torch.linalg.vector_norm(v, dim=-1, keepdim=True) / v.shape[-1] ** 0.5
+    return torch.cat((v.mean(-1, keepdim=True), root), -1)
 
 
 class Phi(nn.Module):
@@ -52,8 +58,8 @@ class Phi(nn.Module):
         for cell, (h, c) in zip(self.cells, state, strict=True):
             gates = torch.addmm((cell.bias_ih + cell.bias_hh).unsqueeze(-1), cell.weight_ih, u).addmm(cell.weight_hh, h)
             i, f, g, o = gates.chunk(4)
-            c = f.sigmoid() * c + i.sigmoid() * g.tanh()
-            u = o.sigmoid() * c.tanh()
+            c = f.sigmoid() * c + i.sigmoid() * quick_tanh(g)
+            u = o.sigmoid() * quick_tanh(c)
             states.append(torch.stack((u, c)))
         outputs = torch.addmm(self.out.bias.unsqueeze(-1), self.out.weight, u)
         return tuple(v.reshape(*batch, 1) for v in outputs), torch.stack(states)

@@ -1,4 +1,4 @@
-# l2ogen 2364962e7515 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen f042e881d384 is the checksum of the lines below; an edited file is not overwritten.
 """NA_ALISTA, with the problem `sparse_coding`.
 
 Behrens, Sauder, Jung (2021): step and threshold of ALISTA are predicted from the residual's norms. p_k
@@ -70,6 +70,11 @@ def analytic_weight(A: Tensor) -> Tensor:
 def at_least(raw: Tensor, low: Tensor | float) -> Tensor:
     """Any real number into [low, inf): low + |raw|, so low itself is reached; the slope at raw = 0 is 1, not 0."""
     return low + torch.where(raw < 0, -raw, raw)
+
+
+def quick_tanh(v: Tensor) -> Tensor:
+    """tanh(v) through the sigmoid, which is several times faster on a CPU; exact up to one rounding of 1."""
+    return 2 * torch.sigmoid(2 * v) - 1
 
 
 def gaussian(*shape: int, generator: torch.Generator | None, like: dict) -> Tensor:
@@ -186,8 +191,8 @@ class Phi(nn.Module):
         for cell, (h, c) in zip(self.cells, state, strict=True):
             gates = torch.addmm((cell.bias_ih + cell.bias_hh).unsqueeze(-1), cell.weight_ih, u).addmm(cell.weight_hh, h)
             i, f, g, o = gates.chunk(4)
-            c = f.sigmoid() * c + i.sigmoid() * g.tanh()
-            u = o.sigmoid() * c.tanh()
+            c = f.sigmoid() * c + i.sigmoid() * quick_tanh(g)
+            u = o.sigmoid() * quick_tanh(c)
             states.append(torch.stack((u, c)))
         u = torch.relu(torch.addmm(self.head.bias.unsqueeze(-1), self.head.weight, u))
         outputs = torch.addmm(self.out.bias.unsqueeze(-1), self.out.weight, u)

@@ -1,4 +1,4 @@
-# l2ogen e281df2536ca is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen ff844f6ffccf is the checksum of the lines below; an edited file is not overwritten.
 """PBA12:PA, with the problem `lasso`.
 
 Liu et al. (ICML 2023): preconditioner P, balance B, accelerator A and two biases, all predicted. Biases
@@ -49,6 +49,11 @@ def between(
     """Any real number into (low, high), a relative margin away from the ends: no weight can break the range."""
     share = margins[0] + (1 - margins[0] - margins[1]) * torch.sigmoid(raw)
     return low + (high - low) * share
+
+
+def quick_tanh(v: Tensor) -> Tensor:
+    """tanh(v) through the sigmoid, which is several times faster on a CPU; exact up to one rounding of 1."""
+    return 2 * torch.sigmoid(2 * v) - 1
 
 
 def gaussian(*shape: int, generator: torch.Generator | None, like: dict) -> Tensor:
@@ -177,8 +182,8 @@ class Phi(nn.Module):
         for cell, (h, c) in zip(self.cells, state, strict=True):
             gates = torch.addmm((cell.bias_ih + cell.bias_hh).unsqueeze(-1), cell.weight_ih, u).addmm(cell.weight_hh, h)
             i, f, g, o = gates.chunk(4)
-            c = f.sigmoid() * c + i.sigmoid() * g.tanh()
-            u = o.sigmoid() * c.tanh()
+            c = f.sigmoid() * c + i.sigmoid() * quick_tanh(g)
+            u = o.sigmoid() * quick_tanh(c)
             states.append(torch.stack((u, c)))
         u = torch.relu(torch.addmm(self.head.bias.unsqueeze(-1), self.head.weight, u))
         outputs = torch.addmm(self.out.bias.unsqueeze(-1), self.out.weight, u)

@@ -1,4 +1,4 @@
-# l2ogen dcc566154aa3 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 76820fa6c44d is the checksum of the lines below; an edited file is not overwritten.
 """RNNprop, with the problem `lasso`.
 
 Lv, Jiang, Li (2017): a network on Adam's two normalized features; no step is longer than 0.1 in a
@@ -43,6 +43,11 @@ def spectral_squared(M: Tensor) -> Tensor:
     gram = M @ M.mT if M.shape[-2] < M.shape[-1] else M.mT @ M
     largest = torch.linalg.eigvalsh(gram)[..., -1:]
     return largest * (1 + max(16, *M.shape[-2:]) * torch.finfo(M.dtype).eps)
+
+
+def quick_tanh(v: Tensor) -> Tensor:
+    """tanh(v) through the sigmoid, which is several times faster on a CPU; exact up to one rounding of 1."""
+    return 2 * torch.sigmoid(2 * v) - 1
 
 
 def gaussian(*shape: int, generator: torch.Generator | None, like: dict) -> Tensor:
@@ -172,8 +177,8 @@ class Phi(nn.Module):
         for cell, (h, c) in zip(self.cells, state, strict=True):
             gates = torch.addmm((cell.bias_ih + cell.bias_hh).unsqueeze(-1), cell.weight_ih, u).addmm(cell.weight_hh, h)
             i, f, g, o = gates.chunk(4)
-            c = f.sigmoid() * c + i.sigmoid() * g.tanh()
-            u = o.sigmoid() * c.tanh()
+            c = f.sigmoid() * c + i.sigmoid() * quick_tanh(g)
+            u = o.sigmoid() * quick_tanh(c)
             states.append(torch.stack((u, c)))
         outputs = torch.addmm(self.out.bias.unsqueeze(-1), self.out.weight, u)
         return tuple(v.reshape(inputs[0].shape) for v in outputs), torch.stack(states)

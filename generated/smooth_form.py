@@ -1,4 +1,4 @@
-# l2ogen 138dc4a21ec4 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 407b91ac8185 is the checksum of the lines below; an edited file is not overwritten.
 """SmoothForm.
 
 Liu et al. (ICML 2023), theorem 1: what a rule for smooth f must be: x+ = x - P*grad f(x) - b with P bounded
@@ -33,6 +33,11 @@ def within(raw: Tensor, bound: Tensor | float) -> Tensor:
     return bound * (2 * torch.sigmoid(raw) - 1)
 
 
+def quick_tanh(v: Tensor) -> Tensor:
+    """tanh(v) through the sigmoid, which is several times faster on a CPU; exact up to one rounding of 1."""
+    return 2 * torch.sigmoid(2 * v) - 1
+
+
 class Phi(nn.Module):
     """phi: one LSTM for all coordinates, each with its own hidden state.
 
@@ -56,8 +61,8 @@ class Phi(nn.Module):
         for cell, (h, c) in zip(self.cells, state, strict=True):
             gates = torch.addmm((cell.bias_ih + cell.bias_hh).unsqueeze(-1), cell.weight_ih, u).addmm(cell.weight_hh, h)
             i, f, g, o = gates.chunk(4)
-            c = f.sigmoid() * c + i.sigmoid() * g.tanh()
-            u = o.sigmoid() * c.tanh()
+            c = f.sigmoid() * c + i.sigmoid() * quick_tanh(g)
+            u = o.sigmoid() * quick_tanh(c)
             states.append(torch.stack((u, c)))
         u = torch.relu(torch.addmm(self.head.bias.unsqueeze(-1), self.head.weight, u))
         outputs = torch.addmm(self.out.bias.unsqueeze(-1), self.out.weight, u)

@@ -149,8 +149,9 @@ class ByHand:
 NOISE = {"W": 0.02, "W1": 0.02, "W2": 0.02, "gamma": 0.1, "theta": 0.02, "P": 1.0, "b": 0.1,
          "c1": 0.01, "c2": 0.01, "c3": 0.2}  # fmt: skip
 
-# these would diverge on problems as small as those here
-SHORT_STEPS = {"alista": 0.5, "alista:plain": 0.5, "na_alista": 0.2, "learned_step:stochastic": 0.1}
+# with full steps or biases these would diverge or amplify rounding
+CALMED = {"alista": 0.5, "alista:plain": 0.5, "na_alista": 0.2, "learned_step:stochastic": 0.1,
+          "pba12": 0.3, "pba12:PBA1": 0.3, "pba12:PBA2": 0.3}  # fmt: skip
 
 
 def untrained(name: str, data: Data, dtype: torch.dtype = torch.float64, layers: int = LAYERS) -> Any:
@@ -172,8 +173,8 @@ def algorithm_for(name: str, data: Data, dtype: torch.dtype = torch.float64) -> 
                 weight.copy_((1.5 if first else 2 / weight.shape[-1] ** 0.5) * noise)
             else:
                 weight.add_(NOISE[key.split(".")[0]] * noise)
-            if key.startswith(("gamma.", "phi.out.")) and name in SHORT_STEPS:
-                weight.mul_(SHORT_STEPS[name])
+            if key.startswith(("gamma.", "phi.out.")) and name in CALMED:
+                weight.mul_(CALMED[name])
         for key, buffer in algorithm.named_buffers():  # standardization as if a first batch had been seen
             if key == "phi.mean":
                 buffer.copy_(torch.tensor([[1.5], [2.5]]))

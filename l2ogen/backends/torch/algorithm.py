@@ -18,6 +18,7 @@ def algorithm_context(a: ir.Algorithm) -> tuple[dict[str, Any], set[str]]:
     step = writer.write()
     used = set(step.helpers)
     codes = " ".join(line.code for line in step.lines)
+    used |= {"quick_tanh"} if any(n.recurrent for n in a.networks) else set()
     states = [
         {"name": python_name(s.name), "shape": shape(s.type), "init": _initial_state(a, s, used)} for s in a.states
     ]  # fmt: skip
@@ -27,14 +28,15 @@ def algorithm_context(a: ir.Algorithm) -> tuple[dict[str, Any], set[str]]:
         "name": a.title, "class_name": classes(a)["algorithm"], "doc": a.doc, "variable": python_name(a.variable),
         "rule": [s.text for s in a.statements if s.text and not (isinstance(s, ir.Call) and s.predicts)],
         "parameters": [_parameter_row(p) for p in a.parameters],
-        "states": states, "precomputed": precomputed,
+        "states": states, "precomputed": precomputed, "before": writer.before,
         "asks": sorted(set(re.findall(r"problem\.([a-zA-Z_]+)", codes + " ".join(initial))), key=str.lower),
         "fields": step.state_fields, "lines": step.lines,
         "read": [f for f, _ in step.state_fields if _occurs(f, codes)],
         "uses_k": any(n.role == "iteration" for e in writer.expressions() for n in e.walk()),
         "networks": [_network(a, n) for n in a.networks],
         "next": [
-            *writer.next_names.values(), *(python_name(p.name) for p in writer.carried),
+            *writer.next_names.values(), *([python_name(a.variable)] if writer.before else []),
+            *(python_name(p.name) for p in writer.carried),
             *(python_name(n.name) for n in writer.networks),
         ],
         **_constructor(a, used),

@@ -66,11 +66,15 @@ class StepWriter:
         self.carried = carried(program)
         self.defined = {p.name for p in self.carried}
         self.networks = [n for n in program.networks if n.recurrent]
+        self.before = ""
+        """The state field with the iterate before the last one, which `safeguard deviation` looks at."""
         self.lets = [s.name for s in program.statements if isinstance(s, ir.Assignment) and not s.next]
         self.lets += [o for s in program.statements if isinstance(s, ir.Call) and not s.predicts for o in s.outputs]
         names_of = [[d.name for d in part] for part in (program.states, program.parameters, program.networks)]
         self.taken = {python_name(name) for part in (*names_of, self.lets) for name in part} | reserved()
         self.next_names = {s.name: self.free(f"{s.name}_next") for s in program.states}
+        if program.safeguard is not None and program.safeguard.method == "deviation":
+            self.before = self.free(f"{python_name(program.variable)}_before")
         names = {("iteration", "k"): "k"} | {("state", s.name): python_name(s.name) for s in program.states}
         names |= {("next", name): text for name, text in self.next_names.items()}
         names |= {("parameter", p.name): python_name(p.name) for p in program.parameters}
@@ -105,6 +109,7 @@ class StepWriter:
             else:
                 self.assign(s)
         fields = [(python_name(s.name), shape(s.type)) for s in self.program.states]
+        fields += [(self.before, "(..., n), the iterate before that")] if self.before else []
         fields += [(python_name(p.name), shape(p.type)) for p in self.carried]
         fields += [(python_name(n.name), f"hidden state of {n.name}") for n in self.networks]
         return Step(self.lines, self.emitter.helpers, fields)
@@ -119,16 +124,32 @@ class StepWriter:
             self.safeguard(target)
 
     def safeguard(self, target: str) -> None:
-        """A proposal is taken only where it is finite and F is at most that after a proximal gradient step."""
-        x = python_name(self.program.variable)
-        plain, accepted = self.free("plain"), self.free("accepted")
+        """What becomes of a proposal of the rule: see the certificates of `descent` and `deviation` in the docs."""
+        guard, x = self.program.safeguard, python_name(self.program.variable)
+        assert guard is not None
+        if guard.method == "descent":
+            plain, accepted = self.free("plain"), self.free("accepted")
+            finite = f"{target}.isfinite().all(-1, keepdim=True)"
+            self.lines += [
+                Line("", "safeguard descent: not finite, or F above that of a proximal gradient step: take that step"),
+                Line(f"{plain} = problem.prox_r({x} - problem.grad_f({x}) / problem.L, 1 / problem.L)", "(..., n)"),
+                Line(f"{accepted} = {finite} & (problem.F({target}) <= problem.F({plain}))", "(..., 1)"),
+                Line(f"{target} = torch.where({accepted}, {target}, {plain})", "(..., n)"),
+            ]
+            return
+        u, room, length, y = self.free("u"), self.free("room"), self.free("length"), self.free("pulled")
+        share, norm = f"{1 - guard.delta:g} ** 0.5", "torch.linalg.vector_norm"
         self.lines += [
-            Line("", "safeguard descent"),
-            Line(f"{plain} = problem.prox_r({x} - problem.grad_f({x}) / problem.L, 1 / problem.L)", "the safe step"),
             Line(
-                f"{accepted} = {target}.isfinite().all(-1, keepdim=True) & (problem.F({target}) <= problem.F({plain}))"
+                "",
+                f"safeguard deviation(delta = {guard.delta:g}): as long a step as the last one allows, then a proximal",
             ),
-            Line(f"{target} = torch.where({accepted}, {target}, {plain})"),
+            Line("", "gradient step"),
+            Line(f"{u} = torch.where({target}.isfinite().all(-1, keepdim=True), {target} - {x}, 0)", "(..., n)"),
+            Line(f"{room} = {share} * {norm}({x} - {self.before}, dim=-1, keepdim=True)", "(..., 1)"),
+            Line(f"{length} = {norm}({u}, dim=-1, keepdim=True)", "(..., 1)"),
+            Line(f"{y} = {x} + {u} * ({room} / torch.maximum({length}, {room}).clamp(min=1e-30))", "(..., n)"),
+            Line(f"{target} = problem.prox_r({y} - problem.grad_f({y}) / problem.L, 1 / problem.L)", "(..., n)"),
         ]
 
     def program_type(self, s: ir.Assignment) -> ir.Type:

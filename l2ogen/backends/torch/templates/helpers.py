@@ -204,9 +204,15 @@ def at_most_sym_inverse(value: Tensor, high: Tensor | float) -> Tensor:
     return at_least_sym_inverse(-value, -high)
 
 
+def quick_tanh(v: Tensor) -> Tensor:
+    """tanh(v) through the sigmoid, which is several times faster on a CPU; exact up to one rounding of 1."""
+    return 2 * torch.sigmoid(2 * v) - 1
+
+
 def pooled(v: Tensor) -> Tensor:
     """Mean and root mean square of the entries, (..., 2): what a network sees of a vector of any size."""
-    return torch.cat((v.mean(-1, keepdim=True), torch.linalg.vector_norm(v, dim=-1, keepdim=True) / v.shape[-1] ** 0.5), -1)
+    root = torch.linalg.vector_norm(v, dim=-1, keepdim=True) / v.shape[-1] ** 0.5
+    return torch.cat((v.mean(-1, keepdim=True), root), -1)
 
 
 def gaussian(*shape: int, generator: torch.Generator | None, like: dict) -> Tensor:
