@@ -163,11 +163,18 @@ def untrained(name: str, data: Data, dtype: torch.dtype = torch.float64, layers:
 
 
 def algorithm_for(name: str, data: Data, dtype: torch.dtype = torch.float64) -> Any:
-    """The algorithm with random weights, which depend on their names and shapes alone"""
-    algorithm, rng = untrained(name, data, dtype), np.random.default_rng(12)
+    """The algorithm with random weights"""
+    algorithm = untrained(name, data, dtype)
+    randomize(name, algorithm)
+    return algorithm
+
+
+def randomize(name: str, algorithm: nn.Module) -> None:
+    """Weights that depend on their names and shapes alone, and a standardization as if a first batch had been seen"""
+    rng = np.random.default_rng(12)
     with torch.no_grad():
         for key, weight in sorted(algorithm.named_parameters()):
-            noise = torch.tensor(rng.normal(size=weight.shape), dtype=dtype)
+            noise = torch.tensor(rng.normal(size=weight.shape), dtype=weight.dtype)
             if key.startswith("phi."):  # the first layer sees small numbers; it makes coordinates differ
                 first = key == "phi.cells.0.weight_ih" and name not in OF_SCALARS
                 weight.copy_((1.5 if first else 2 / weight.shape[-1] ** 0.5) * noise)
@@ -175,14 +182,12 @@ def algorithm_for(name: str, data: Data, dtype: torch.dtype = torch.float64) -> 
                 weight.add_(NOISE[key.split(".")[0]] * noise)
             if key.startswith(("gamma.", "phi.out.")) and name in CALMED:
                 weight.mul_(CALMED[name])
-        for key, buffer in algorithm.named_buffers():  # standardization as if a first batch had been seen
-            if key == "phi.mean":
-                buffer.copy_(torch.tensor([[1.5], [2.5]]))
-            elif key == "phi.deviation":
-                buffer.copy_(torch.tensor([[0.6], [0.9]]))
+        for key, buffer in algorithm.named_buffers():
+            if key in ("phi.mean", "phi.deviation"):
+                place = torch.arange(len(buffer), dtype=buffer.dtype).unsqueeze(-1)
+                buffer.copy_(1.5 + place if key == "phi.mean" else 0.6 + 0.3 * place)
             elif key == "phi.seen":
                 buffer.fill_(True)
-    return algorithm
 
 
 def weights_of(algorithm: nn.Module) -> Weights:

@@ -28,7 +28,7 @@ def l2o_dm_original(w: Weights, p: Instance) -> States:
 
 def rnnprop(w: Weights, p: Instance) -> States:
     x, m, v = p.zero, p.zero, p.zero
-    phi = Network(w, len(x), activation=elu)
+    phi = Network(w, len(x), activation="elu")
     for t in itertools.count(1):
         g = p.subgrad_F(x)
         m = 0.95 * m + 0.05 * g
@@ -39,8 +39,8 @@ def rnnprop(w: Weights, p: Instance) -> States:
         yield {"x": x, "m": m, "v": v}
 
 
-def learned_step(w: Weights, p: Instance) -> States:
-    x, phi = p.zero, Network(w, 1)
+def learned_step(w: Weights, p: Instance, activation: str = "relu") -> States:
+    x, phi = p.zero, Network(w, 1, activation=activation)
     while True:
         g = p.grad_f(x)
         raw, = of_scalars(phi, step_features(x, g))
@@ -121,8 +121,8 @@ def pba12(w: Weights, p: Instance, predicted: str = "P B A b1 b2", envelopes: bo
         yield {"x": x, "y": y}
 
 
-def l2o_pa(w: Weights, p: Instance) -> States:
-    x, y, phi = p.zero, p.zero, Network(w, len(p.zero))
+def l2o_pa(w: Weights, p: Instance, activation: str = "relu") -> States:
+    x, y, phi = p.zero, p.zero, Network(w, len(p.zero), activation=activation)
     while True:
         g = p.grad_f(y)
         P, A = phi(detached(y), detached(g))

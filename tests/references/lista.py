@@ -104,15 +104,12 @@ def hyperlista(w: Weights, p: Instance) -> States:
 
 
 def na_alista(w: Weights, p: Instance) -> States:
-    """The network sees the two norms standardized by what the buffers hold, one row for each."""
     W, x = analytic_weight(p.A), p.zero
-    phi = Network(w, 1, start=w["phi.start"])
+    phi = Network(w, 1)
     for k in itertools.count():
         residual = p.A @ x - p.b
         u = W.T @ residual
-        norms = [norm_1(residual), norm_1(u)]
-        features = [(v - w["phi.mean"][i, 0]) / w["phi.deviation"][i, 0] for i, v in enumerate(norms)]
-        gamma, theta = (at_least(v, 1e-3) for v in of_scalars(phi, features))
+        gamma, theta = (at_least(v, 1e-3) for v in of_scalars(phi, [norm_1(residual), norm_1(u)]))
         x = soft_ss(x - gamma * u, theta, share(k, 0.12, growth=0.0075))
         yield {"x": x}
 
