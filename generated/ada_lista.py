@@ -1,4 +1,4 @@
-# l2ogen 65d892983f45 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 913ad4fbd812 is the checksum of the lines below; an edited file is not overwritten.
 """AdaLISTA, with the problem `lasso`.
 
 Aberdam, Golts, Elad (2020): two m x m matrices shared by all layers; the dictionary is an input, another
@@ -90,6 +90,7 @@ class Lasso:
     data = ("A", "b", "lam")
     shared = ()
     defaults = {"m": 250, "n": 500, "sparsity": 50}
+    x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0
 
     def __init__(self, A: Tensor, b: Tensor, lam: Tensor | float, x_true: Tensor | None = None):
         self.like = {"dtype": A.dtype, "device": A.device}

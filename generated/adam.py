@@ -1,4 +1,4 @@
-# l2ogen 99cbedb69256 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 80599036dbf5 is the checksum of the lines below; an edited file is not overwritten.
 """Adam, with the problem `lasso`.
 
 Kingma and Ba (2015) with a subgradient that is 0 at kinks. A method for smooth stochastic losses: on a
@@ -24,6 +24,12 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+
+def start(problem) -> Tensor:  # type: ignore[no-untyped-def]
+    """Where the iterate starts: at `problem.x0` where there is one, else at 0; (..., n)"""
+    x0 = getattr(problem, "x0", None)
+    return problem.zeros() if x0 is None else problem.zeros() + x0
 
 
 def matvec(M: Tensor, v: Tensor) -> Tensor:
@@ -82,6 +88,7 @@ class Lasso:
     data = ("A", "b", "lam")
     shared = ()
     defaults = {"m": 250, "n": 500, "sparsity": 50}
+    x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0
 
     def __init__(self, A: Tensor, b: Tensor, lam: Tensor | float, x_true: Tensor | None = None):
         self.like = {"dtype": A.dtype, "device": A.device}
@@ -130,6 +137,10 @@ class Lasso:
         """argmin over z of r(z) + 1/2*||z - v||^2 in the metric 1/P; P is a scalar or a diagonal"""
         return soft(v, self.lam * P)
 
+    def subgrad_F(self, x: Tensor) -> Tensor:
+        """A subgradient of the objective; at a kink of r the part of r is 0."""
+        return self.grad_f(x) + self.lam * torch.sign(x)
+
     def F(self, x: Tensor) -> Tensor:
         """The objective, (..., 1)"""
         return self.f(x) + self.r(x)
@@ -172,7 +183,7 @@ class Adam(nn.Module):
     reported = "x"
 
     def init_state(self, problem) -> State:
-        x = problem.zeros()
+        x = start(problem)
         m = problem.zeros()
         v = problem.zeros()
         return State(0, x, m, v)

@@ -1,4 +1,4 @@
-# l2ogen 453424bde7cf is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 866fce652ba9 is the checksum of the lines below; an edited file is not overwritten.
 """AdamHD, with the problem `lasso`.
 
 Baydin et al. (2018): Adam whose rate follows its hypergradient. One rate for each instance; the public code
@@ -26,6 +26,12 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+
+def start(problem) -> Tensor:  # type: ignore[no-untyped-def]
+    """Where the iterate starts: at `problem.x0` where there is one, else at 0; (..., n)"""
+    x0 = getattr(problem, "x0", None)
+    return problem.zeros() if x0 is None else problem.zeros() + x0
 
 
 def matvec(M: Tensor, v: Tensor) -> Tensor:
@@ -90,6 +96,7 @@ class Lasso:
     data = ("A", "b", "lam")
     shared = ()
     defaults = {"m": 250, "n": 500, "sparsity": 50}
+    x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0
 
     def __init__(self, A: Tensor, b: Tensor, lam: Tensor | float, x_true: Tensor | None = None):
         self.like = {"dtype": A.dtype, "device": A.device}
@@ -138,6 +145,10 @@ class Lasso:
         """argmin over z of r(z) + 1/2*||z - v||^2 in the metric 1/P; P is a scalar or a diagonal"""
         return soft(v, self.lam * P)
 
+    def subgrad_F(self, x: Tensor) -> Tensor:
+        """A subgradient of the objective; at a kink of r the part of r is 0."""
+        return self.grad_f(x) + self.lam * torch.sign(x)
+
     def F(self, x: Tensor) -> Tensor:
         """The objective, (..., 1)"""
         return self.f(x) + self.r(x)
@@ -182,7 +193,7 @@ class AdamHD(nn.Module):
     reported = "x"
 
     def init_state(self, problem) -> State:
-        x = problem.zeros()
+        x = start(problem)
         m = problem.zeros()
         v = problem.zeros()
         u = problem.zeros()
@@ -196,7 +207,7 @@ class AdamHD(nn.Module):
         g = problem.subgrad_F(x)  # (..., n)
         kappa = 1e-7
         # rate+ = max(rate + kappa*<g, u>, 1e-8)
-        rate_next = larger(rate + kappa * ((g) * (u)).sum(-1, keepdim=True), 1e-8)  # (..., 1)
+        rate_next = larger(rate + kappa * (g * u).sum(-1, keepdim=True), 1e-8)  # (..., 1)
         beta1 = 0.001
         # m+ = beta1*m + (1 - beta1)*g
         m_next = beta1 * m + (1 - beta1) * g  # (..., n)

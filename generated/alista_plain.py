@@ -1,4 +1,4 @@
-# l2ogen 32201a5d6fdb is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 5461c9cb2f7c is the checksum of the lines below; an edited file is not overwritten.
 """ALISTA:plain, with the problem `sparse_coding`.
 
 Liu, Chen, Wang, Yin (2019): the weights are computed, not learned: W minimizes ||W'*A||_F with w_i'*a_i =
@@ -88,6 +88,7 @@ class SparseCoding:
     data = ("A", "b")
     shared = ("A",)
     defaults = {"m": 250, "n": 500, "density": 0.1}
+    x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0
 
     def __init__(self, A: Tensor, b: Tensor, x_true: Tensor | None = None):
         self.like = {"dtype": A.dtype, "device": A.device}

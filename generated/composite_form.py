@@ -1,4 +1,4 @@
-# l2ogen a25f9cd7fc8c is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen ac0bfc7e9d58 is the checksum of the lines below; an edited file is not overwritten.
 """CompositeForm, with the problem `lasso`.
 
 Liu et al. (ICML 2023), theorem 3, with the plus between the two gradients: a minus stands on the slides.
@@ -18,6 +18,12 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+
+def start(problem) -> Tensor:  # type: ignore[no-untyped-def]
+    """Where the iterate starts: at `problem.x0` where there is one, else at 0; (..., n)"""
+    x0 = getattr(problem, "x0", None)
+    return problem.zeros() if x0 is None else problem.zeros() + x0
 
 
 def matvec(M: Tensor, v: Tensor) -> Tensor:
@@ -94,6 +100,7 @@ class Lasso:
     data = ("A", "b", "lam")
     shared = ()
     defaults = {"m": 250, "n": 500, "sparsity": 50}
+    x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0
 
     def __init__(self, A: Tensor, b: Tensor, lam: Tensor | float, x_true: Tensor | None = None):
         self.like = {"dtype": A.dtype, "device": A.device}
@@ -207,7 +214,7 @@ def detach(state: State) -> State:
 class CompositeForm(nn.Module):
     """x+ = x - P*(grad f(x) + g) - b where g in subgrad r(x+)
 
-    `problem` is any object with `grad_f`, `L`, `prox_r`, `zeros` as in `Lasso`; all leading dimensions are batch.
+    `problem` is any object with `grad_f`, `L`, `prox_r` as in `Lasso`; all leading dimensions are batch.
     """
 
     name = "CompositeForm"
@@ -218,7 +225,7 @@ class CompositeForm(nn.Module):
         self.phi = Phi()
 
     def init_state(self, problem) -> State:
-        x = problem.zeros()
+        x = start(problem)
         return State(0, x, self.phi.init_state(x))
 
     def step(self, problem, state: State) -> State:

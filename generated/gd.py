@@ -1,4 +1,4 @@
-# l2ogen fa639a58ba03 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 9751d87078e4 is the checksum of the lines below; an edited file is not overwritten.
 """GD.
 
 Gradient descent with step 1/L.
@@ -18,6 +18,12 @@ import torch
 from torch import Tensor, nn
 
 
+def start(problem) -> Tensor:  # type: ignore[no-untyped-def]
+    """Where the iterate starts: at `problem.x0` where there is one, else at 0; (..., n)"""
+    x0 = getattr(problem, "x0", None)
+    return problem.zeros() if x0 is None else problem.zeros() + x0
+
+
 class State(NamedTuple):
     """What one iteration hands to the next."""
 
@@ -33,14 +39,14 @@ def detach(state: State) -> State:
 class GD(nn.Module):
     """x+ = x - alpha*grad f(x)
 
-    `problem` is any object with `grad_f`, `L`, `zeros`; all leading dimensions are batch.
+    `problem` is any object with `grad_f`, `L`; all leading dimensions are batch.
     """
 
     name = "GD"
     reported = "x"
 
     def init_state(self, problem) -> State:
-        x = problem.zeros()
+        x = start(problem)
         return State(0, x)
 
     def step(self, problem, state: State) -> State:

@@ -1,4 +1,4 @@
-# l2ogen 37effc32819d is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 0bfcc6abe682 is the checksum of the lines below; an edited file is not overwritten.
 """GDMomentum.
 
 Gradient descent with an averaged gradient: v is (1 - beta) times a geometric mean, unlike heavy ball and
@@ -19,6 +19,12 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+
+def start(problem) -> Tensor:  # type: ignore[no-untyped-def]
+    """Where the iterate starts: at `problem.x0` where there is one, else at 0; (..., n)"""
+    x0 = getattr(problem, "x0", None)
+    return problem.zeros() if x0 is None else problem.zeros() + x0
 
 
 class State(NamedTuple):
@@ -44,7 +50,7 @@ class GDMomentum(nn.Module):
     reported = "x"
 
     def init_state(self, problem) -> State:
-        x = problem.zeros()
+        x = start(problem)
         v = problem.zeros()
         return State(0, x, v)
 

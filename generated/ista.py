@@ -1,4 +1,4 @@
-# l2ogen 4a67fe53f304 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 2a0780fb012e is the checksum of the lines below; an edited file is not overwritten.
 """ISTA, with the problem `lasso`.
 
 Proximal gradient with step 1/L (Daubechies, Defrise, De Mol 2004; also called PGD).
@@ -17,6 +17,12 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+
+def start(problem) -> Tensor:  # type: ignore[no-untyped-def]
+    """Where the iterate starts: at `problem.x0` where there is one, else at 0; (..., n)"""
+    x0 = getattr(problem, "x0", None)
+    return problem.zeros() if x0 is None else problem.zeros() + x0
 
 
 def matvec(M: Tensor, v: Tensor) -> Tensor:
@@ -75,6 +81,7 @@ class Lasso:
     data = ("A", "b", "lam")
     shared = ()
     defaults = {"m": 250, "n": 500, "sparsity": 50}
+    x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0
 
     def __init__(self, A: Tensor, b: Tensor, lam: Tensor | float, x_true: Tensor | None = None):
         self.like = {"dtype": A.dtype, "device": A.device}
@@ -156,14 +163,14 @@ def detach(state: State) -> State:
 class ISTA(nn.Module):
     """x+ = prox_r,alpha(x - alpha*grad f(x))
 
-    `problem` is any object with `grad_f`, `L`, `prox_r`, `zeros` as in `Lasso`; all leading dimensions are batch.
+    `problem` is any object with `grad_f`, `L`, `prox_r` as in `Lasso`; all leading dimensions are batch.
     """
 
     name = "ISTA"
     reported = "x"
 
     def init_state(self, problem) -> State:
-        x = problem.zeros()
+        x = start(problem)
         return State(0, x)
 
     def step(self, problem, state: State) -> State:

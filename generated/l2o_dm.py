@@ -1,4 +1,4 @@
-# l2ogen 90b311236b24 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 312b20c64f54 is the checksum of the lines below; an edited file is not overwritten.
 """L2O_DM, with the problem `lasso`.
 
 Andrychowicz et al. (2016), in the form of Liu et al. (ICML 2023): the step is a network's output. Public
@@ -18,6 +18,12 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+
+def start(problem) -> Tensor:  # type: ignore[no-untyped-def]
+    """Where the iterate starts: at `problem.x0` where there is one, else at 0; (..., n)"""
+    x0 = getattr(problem, "x0", None)
+    return problem.zeros() if x0 is None else problem.zeros() + x0
 
 
 def matvec(M: Tensor, v: Tensor) -> Tensor:
@@ -81,6 +87,7 @@ class Lasso:
     data = ("A", "b", "lam")
     shared = ()
     defaults = {"m": 250, "n": 500, "sparsity": 50}
+    x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0
 
     def __init__(self, A: Tensor, b: Tensor, lam: Tensor | float, x_true: Tensor | None = None):
         self.like = {"dtype": A.dtype, "device": A.device}
@@ -128,6 +135,10 @@ class Lasso:
     def prox_r(self, v: Tensor, P: Tensor | float) -> Tensor:
         """argmin over z of r(z) + 1/2*||z - v||^2 in the metric 1/P; P is a scalar or a diagonal"""
         return soft(v, self.lam * P)
+
+    def subgrad_F(self, x: Tensor) -> Tensor:
+        """A subgradient of the objective; at a kink of r the part of r is 0."""
+        return self.grad_f(x) + self.lam * torch.sign(x)
 
     def F(self, x: Tensor) -> Tensor:
         """The objective, (..., 1)"""
@@ -192,7 +203,7 @@ def detach(state: State) -> State:
 class L2O_DM(nn.Module):
     """g = subgrad F(x); x+ = x + 0.1*elu(phi(detach(g), x))
 
-    `problem` is any object with `subgrad_F`, `zeros` as in `Lasso`; all leading dimensions are batch.
+    `problem` is any object with `subgrad_F` as in `Lasso`; all leading dimensions are batch.
     """
 
     name = "L2O_DM"
@@ -203,7 +214,7 @@ class L2O_DM(nn.Module):
         self.phi = Phi()
 
     def init_state(self, problem) -> State:
-        x = problem.zeros()
+        x = start(problem)
         return State(0, x, self.phi.init_state(x))
 
     def step(self, problem, state: State) -> State:

@@ -1,4 +1,4 @@
-# l2ogen f70d088c3a8f is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen fed639671a6c is the checksum of the lines below; an edited file is not overwritten.
 """L2O_DM:original, with the problem `lasso`.
 
 Andrychowicz et al. (2016): the gradient enters as logarithm and sign, with k = 5, so that its scale matters
@@ -17,6 +17,12 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+
+def start(problem) -> Tensor:  # type: ignore[no-untyped-def]
+    """Where the iterate starts: at `problem.x0` where there is one, else at 0; (..., n)"""
+    x0 = getattr(problem, "x0", None)
+    return problem.zeros() if x0 is None else problem.zeros() + x0
 
 
 def matvec(M: Tensor, v: Tensor) -> Tensor:
@@ -92,6 +98,7 @@ class Lasso:
     data = ("A", "b", "lam")
     shared = ()
     defaults = {"m": 250, "n": 500, "sparsity": 50}
+    x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0
 
     def __init__(self, A: Tensor, b: Tensor, lam: Tensor | float, x_true: Tensor | None = None):
         self.like = {"dtype": A.dtype, "device": A.device}
@@ -139,6 +146,10 @@ class Lasso:
     def prox_r(self, v: Tensor, P: Tensor | float) -> Tensor:
         """argmin over z of r(z) + 1/2*||z - v||^2 in the metric 1/P; P is a scalar or a diagonal"""
         return soft(v, self.lam * P)
+
+    def subgrad_F(self, x: Tensor) -> Tensor:
+        """A subgradient of the objective; at a kink of r the part of r is 0."""
+        return self.grad_f(x) + self.lam * torch.sign(x)
 
     def F(self, x: Tensor) -> Tensor:
         """The objective, (..., 1)"""
@@ -203,7 +214,7 @@ def detach(state: State) -> State:
 class L2O_DM_original(nn.Module):
     """g = subgrad F(x); x+ = x + 0.01*phi(detach(max(log(abs(g) + 1e-16)/5, -1)), detach(clip(148.413159*g, -1, 1)))
 
-    `problem` is any object with `subgrad_F`, `zeros` as in `Lasso`; all leading dimensions are batch.
+    `problem` is any object with `subgrad_F` as in `Lasso`; all leading dimensions are batch.
     """
 
     name = "L2O_DM:original"
@@ -214,7 +225,7 @@ class L2O_DM_original(nn.Module):
         self.phi = Phi()
 
     def init_state(self, problem) -> State:
-        x = problem.zeros()
+        x = start(problem)
         return State(0, x, self.phi.init_state(x))
 
     def step(self, problem, state: State) -> State:

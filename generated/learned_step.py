@@ -1,4 +1,4 @@
-# l2ogen b12b7b07ae74 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen ba881b3eece3 is the checksum of the lines below; an edited file is not overwritten.
 """LearnedStep.
 
 The step size alone is learned: x+ = x - alpha*grad f(x), alpha predicted from x and the gradient, one
@@ -18,6 +18,12 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+
+def start(problem) -> Tensor:  # type: ignore[no-untyped-def]
+    """Where the iterate starts: at `problem.x0` where there is one, else at 0; (..., n)"""
+    x0 = getattr(problem, "x0", None)
+    return problem.zeros() if x0 is None else problem.zeros() + x0
 
 
 def between(
@@ -85,7 +91,7 @@ def detach(state: State) -> State:
 class LearnedStep(nn.Module):
     """g = grad f(x); x+ = x - alpha*g
 
-    `problem` is any object with `grad_f`, `L`, `zeros`; all leading dimensions are batch.
+    `problem` is any object with `grad_f`, `L`; all leading dimensions are batch.
     """
 
     name = "LearnedStep"
@@ -96,7 +102,7 @@ class LearnedStep(nn.Module):
         self.phi = Phi()
 
     def init_state(self, problem) -> State:
-        x = problem.zeros()
+        x = start(problem)
         return State(0, x, self.phi.init_state(problem.zeros(1)))
 
     def step(self, problem, state: State) -> State:

@@ -1,4 +1,4 @@
-# l2ogen 2e32eec74526 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 96ebe5c8a0f0 is the checksum of the lines below; an edited file is not overwritten.
 """LearnedStep:stochastic.
 
 The same with minibatch gradients and no Lipschitz constant: for the training of a network.
@@ -17,6 +17,12 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+
+def start(problem) -> Tensor:  # type: ignore[no-untyped-def]
+    """Where the iterate starts: at `problem.x0` where there is one, else at 0; (..., n)"""
+    x0 = getattr(problem, "x0", None)
+    return problem.zeros() if x0 is None else problem.zeros() + x0
 
 
 def at_least(raw: Tensor, low: Tensor | float) -> Tensor:
@@ -81,7 +87,7 @@ def detach(state: State) -> State:
 class LearnedStep_stochastic(nn.Module):
     """g = stochgrad f(x); x+ = x - alpha*g
 
-    `problem` is any object with `draw`, `stochgrad_f`, `zeros`; all leading dimensions are batch.
+    `problem` is any object with `draw`, `stochgrad_f`; all leading dimensions are batch.
     """
 
     name = "LearnedStep:stochastic"
@@ -92,7 +98,7 @@ class LearnedStep_stochastic(nn.Module):
         self.phi = Phi()
 
     def init_state(self, problem) -> State:
-        x = problem.zeros()
+        x = start(problem)
         return State(0, x, self.phi.init_state(problem.zeros(1)))
 
     def step(self, problem, state: State) -> State:

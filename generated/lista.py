@@ -1,4 +1,4 @@
-# l2ogen 049b963955c8 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 0dec62a4b14d is the checksum of the lines below; an edited file is not overwritten.
 """LISTA, with the problem `sparse_coding`.
 
 Gregor and LeCun (2010): free weights, one pair of matrices and one threshold per layer. Public code shares
@@ -82,6 +82,7 @@ class SparseCoding:
     data = ("A", "b")
     shared = ("A",)
     defaults = {"m": 250, "n": 500, "density": 0.1}
+    x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0
 
     def __init__(self, A: Tensor, b: Tensor, x_true: Tensor | None = None):
         self.like = {"dtype": A.dtype, "device": A.device}

@@ -1,4 +1,4 @@
-# l2ogen 4bf5bba4a75e is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 8eed439ec296 is the checksum of the lines below; an edited file is not overwritten.
 """LISTA_CP, with the problem `sparse_coding`.
 
 Chen, Liu, Wang, Yin (2018): coupled weights, W2 = I - W*A, which recovery needs in the limit.
@@ -80,6 +80,7 @@ class SparseCoding:
     data = ("A", "b")
     shared = ("A",)
     defaults = {"m": 250, "n": 500, "density": 0.1}
+    x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0
 
     def __init__(self, A: Tensor, b: Tensor, x_true: Tensor | None = None):
         self.like = {"dtype": A.dtype, "device": A.device}

@@ -1,4 +1,4 @@
-# l2ogen f042e881d384 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 5bb1fd55817a is the checksum of the lines below; an edited file is not overwritten.
 """NA_ALISTA, with the problem `sparse_coding`.
 
 Behrens, Sauder, Jung (2021): step and threshold of ALISTA are predicted from the residual's norms. p_k
@@ -49,9 +49,10 @@ def soft_ss(v: Tensor, theta: Tensor | float, p: Tensor | float) -> Tensor:
 def quantile(v: Tensor, q: Tensor | float) -> Tensor:
     """The q-quantile over the last axis, (..., 1), linear between entries; q is a number or (..., 1)."""
     ordered = v.sort(-1).values
-    place = (torch.as_tensor(q, dtype=v.dtype, device=v.device) * (v.shape[-1] - 1)).clamp(0, v.shape[-1] - 1)
-    low = place.nan_to_num().floor().expand(*v.shape[:-1], 1)  # where q is nan, so is the result
-    below, above = (ordered.gather(-1, i.long()) for i in (low, (low + 1).clamp(max=v.shape[-1] - 1)))
+    last = v.shape[-1] - 1
+    place = (torch.as_tensor(q, dtype=v.dtype, device=v.device) * last).nan_to_num().clamp(0, last)
+    low = place.floor().expand(*v.shape[:-1], 1)
+    below, above = (ordered.gather(-1, i.long()) for i in (low, (low + 1).clamp(max=last)))
     return below + (place - low) * (above - below)
 
 
@@ -109,6 +110,7 @@ class SparseCoding:
     data = ("A", "b")
     shared = ("A",)
     defaults = {"m": 250, "n": 500, "density": 0.1}
+    x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0
 
     def __init__(self, A: Tensor, b: Tensor, x_true: Tensor | None = None):
         self.like = {"dtype": A.dtype, "device": A.device}

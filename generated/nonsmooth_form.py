@@ -1,4 +1,4 @@
-# l2ogen 62203ad5e6a0 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen b01361f9bc80 is the checksum of the lines below; an edited file is not overwritten.
 """NonsmoothForm.
 
 Liu et al. (ICML 2023), theorem 2: what a rule for proximable r must be: x+ = x - P*g - b with g a
@@ -18,6 +18,12 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+
+def start(problem) -> Tensor:  # type: ignore[no-untyped-def]
+    """Where the iterate starts: at `problem.x0` where there is one, else at 0; (..., n)"""
+    x0 = getattr(problem, "x0", None)
+    return problem.zeros() if x0 is None else problem.zeros() + x0
 
 
 def between(
@@ -85,7 +91,7 @@ def detach(state: State) -> State:
 class NonsmoothForm(nn.Module):
     """x+ = x - P*g - b where g in subgrad r(x+)
 
-    `problem` is any object with `prox_r`, `zeros`; all leading dimensions are batch.
+    `problem` is any object with `prox_r`; all leading dimensions are batch.
     """
 
     name = "NonsmoothForm"
@@ -96,7 +102,7 @@ class NonsmoothForm(nn.Module):
         self.phi = Phi()
 
     def init_state(self, problem) -> State:
-        x = problem.zeros()
+        x = start(problem)
         return State(0, x, self.phi.init_state(x))
 
     def step(self, problem, state: State) -> State:

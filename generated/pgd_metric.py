@@ -1,4 +1,4 @@
-# l2ogen 590eb96115f4 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 8e6e9b4f82c6 is the checksum of the lines below; an edited file is not overwritten.
 """PGDMetric, with the problem `lasso`.
 
 Proximal gradient in a learned diagonal metric, within the range in which it converges.
@@ -17,6 +17,12 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+
+def start(problem) -> Tensor:  # type: ignore[no-untyped-def]
+    """Where the iterate starts: at `problem.x0` where there is one, else at 0; (..., n)"""
+    x0 = getattr(problem, "x0", None)
+    return problem.zeros() if x0 is None else problem.zeros() + x0
 
 
 def matvec(M: Tensor, v: Tensor) -> Tensor:
@@ -83,6 +89,7 @@ class Lasso:
     data = ("A", "b", "lam")
     shared = ()
     defaults = {"m": 250, "n": 500, "sparsity": 50}
+    x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0
 
     def __init__(self, A: Tensor, b: Tensor, lam: Tensor | float, x_true: Tensor | None = None):
         self.like = {"dtype": A.dtype, "device": A.device}
@@ -164,7 +171,7 @@ def detach(state: State) -> State:
 class PGDMetric(nn.Module):
     """x+ = prox_r,P(x - P*grad f(x))
 
-    `problem` is any object with `grad_f`, `L`, `prox_r`, `zeros` as in `Lasso`; all leading dimensions are batch.
+    `problem` is any object with `grad_f`, `L`, `prox_r` as in `Lasso`; all leading dimensions are batch.
     """
 
     name = "PGDMetric"
@@ -175,7 +182,7 @@ class PGDMetric(nn.Module):
         self.P = nn.Parameter(torch.zeros(n))
 
     def init_state(self, problem) -> State:
-        x = problem.zeros()
+        x = start(problem)
         return State(0, x)
 
     def step(self, problem, state: State) -> State:

@@ -1,4 +1,4 @@
-# l2ogen 5c5503e40d9c is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 75c74b535e93 is the checksum of the lines below; an edited file is not overwritten.
 """PPA.
 
 Proximal point algorithm (Rockafellar 1976): x+ = x - alpha*g with g a subgradient of r at x+.
@@ -18,6 +18,12 @@ import torch
 from torch import Tensor, nn
 
 
+def start(problem) -> Tensor:  # type: ignore[no-untyped-def]
+    """Where the iterate starts: at `problem.x0` where there is one, else at 0; (..., n)"""
+    x0 = getattr(problem, "x0", None)
+    return problem.zeros() if x0 is None else problem.zeros() + x0
+
+
 class State(NamedTuple):
     """What one iteration hands to the next."""
 
@@ -33,14 +39,14 @@ def detach(state: State) -> State:
 class PPA(nn.Module):
     """x+ = x - alpha*g where g in subgrad r(x+)
 
-    `problem` is any object with `prox_r`, `zeros`; all leading dimensions are batch.
+    `problem` is any object with `prox_r`; all leading dimensions are batch.
     """
 
     name = "PPA"
     reported = "x"
 
     def init_state(self, problem) -> State:
-        x = problem.zeros()
+        x = start(problem)
         return State(0, x)
 
     def step(self, problem, state: State) -> State:

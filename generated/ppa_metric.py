@@ -1,4 +1,4 @@
-# l2ogen 2f4cc9182399 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen b5d3a3582cb1 is the checksum of the lines below; an edited file is not overwritten.
 """PPAMetric.
 
 The generalized proximal point algorithm: a metric P, whose prox has P in the denominator, 1/2*||z - v||^2
@@ -18,6 +18,12 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+
+def start(problem) -> Tensor:  # type: ignore[no-untyped-def]
+    """Where the iterate starts: at `problem.x0` where there is one, else at 0; (..., n)"""
+    x0 = getattr(problem, "x0", None)
+    return problem.zeros() if x0 is None else problem.zeros() + x0
 
 
 def at_least(raw: Tensor, low: Tensor | float) -> Tensor:
@@ -45,7 +51,7 @@ def detach(state: State) -> State:
 class PPAMetric(nn.Module):
     """x+ = x - P*g - b_k where g in subgrad r(x+)
 
-    `problem` is any object with `prox_r`, `zeros`; all leading dimensions are batch.
+    `problem` is any object with `prox_r`; all leading dimensions are batch.
     """
 
     name = "PPAMetric"
@@ -59,7 +65,7 @@ class PPAMetric(nn.Module):
         self.b = nn.ParameterList(nn.Parameter(initial.clone()) for _ in range(layers))
 
     def init_state(self, problem) -> State:
-        x = problem.zeros()
+        x = start(problem)
         return State(0, x)
 
     def step(self, problem, state: State) -> State:

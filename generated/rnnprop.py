@@ -1,4 +1,4 @@
-# l2ogen 76820fa6c44d is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 40e9dc776033 is the checksum of the lines below; an edited file is not overwritten.
 """RNNprop, with the problem `lasso`.
 
 Lv, Jiang, Li (2017): a network on Adam's two normalized features; no step is longer than 0.1 in a
@@ -24,6 +24,12 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+
+def start(problem) -> Tensor:  # type: ignore[no-untyped-def]
+    """Where the iterate starts: at `problem.x0` where there is one, else at 0; (..., n)"""
+    x0 = getattr(problem, "x0", None)
+    return problem.zeros() if x0 is None else problem.zeros() + x0
 
 
 def matvec(M: Tensor, v: Tensor) -> Tensor:
@@ -87,6 +93,7 @@ class Lasso:
     data = ("A", "b", "lam")
     shared = ()
     defaults = {"m": 250, "n": 500, "sparsity": 50}
+    x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0
 
     def __init__(self, A: Tensor, b: Tensor, lam: Tensor | float, x_true: Tensor | None = None):
         self.like = {"dtype": A.dtype, "device": A.device}
@@ -134,6 +141,10 @@ class Lasso:
     def prox_r(self, v: Tensor, P: Tensor | float) -> Tensor:
         """argmin over z of r(z) + 1/2*||z - v||^2 in the metric 1/P; P is a scalar or a diagonal"""
         return soft(v, self.lam * P)
+
+    def subgrad_F(self, x: Tensor) -> Tensor:
+        """A subgradient of the objective; at a kink of r the part of r is 0."""
+        return self.grad_f(x) + self.lam * torch.sign(x)
 
     def F(self, x: Tensor) -> Tensor:
         """The objective, (..., 1)"""
@@ -213,7 +224,7 @@ class RNNprop(nn.Module):
         self.phi = Phi()
 
     def init_state(self, problem) -> State:
-        x = problem.zeros()
+        x = start(problem)
         m = problem.zeros()
         v = problem.zeros()
         return State(0, x, m, v, self.phi.init_state(x))

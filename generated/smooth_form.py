@@ -1,4 +1,4 @@
-# l2ogen 407b91ac8185 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen a7f40d3707f1 is the checksum of the lines below; an edited file is not overwritten.
 """SmoothForm.
 
 Liu et al. (ICML 2023), theorem 1: what a rule for smooth f must be: x+ = x - P*grad f(x) - b with P bounded
@@ -18,6 +18,12 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+
+def start(problem) -> Tensor:  # type: ignore[no-untyped-def]
+    """Where the iterate starts: at `problem.x0` where there is one, else at 0; (..., n)"""
+    x0 = getattr(problem, "x0", None)
+    return problem.zeros() if x0 is None else problem.zeros() + x0
 
 
 def between(
@@ -85,7 +91,7 @@ def detach(state: State) -> State:
 class SmoothForm(nn.Module):
     """x+ = x - P*grad f(x) - b
 
-    `problem` is any object with `grad_f`, `L`, `zeros`; all leading dimensions are batch.
+    `problem` is any object with `grad_f`, `L`; all leading dimensions are batch.
     """
 
     name = "SmoothForm"
@@ -96,7 +102,7 @@ class SmoothForm(nn.Module):
         self.phi = Phi()
 
     def init_state(self, problem) -> State:
-        x = problem.zeros()
+        x = start(problem)
         return State(0, x, self.phi.init_state(x))
 
     def step(self, problem, state: State) -> State:

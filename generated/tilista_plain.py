@@ -1,4 +1,4 @@
-# l2ogen f1ced479dcf9 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen caf53ea3bdf4 is the checksum of the lines below; an edited file is not overwritten.
 """TiLISTA:plain, with the problem `sparse_coding`.
 
 Liu, Chen, Wang, Yin (2019): one weight matrix for all layers, a step and a threshold per layer. Slides omit
@@ -82,6 +82,7 @@ class SparseCoding:
     data = ("A", "b")
     shared = ("A",)
     defaults = {"m": 250, "n": 500, "density": 0.1}
+    x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0
 
     def __init__(self, A: Tensor, b: Tensor, x_true: Tensor | None = None):
         self.like = {"dtype": A.dtype, "device": A.device}

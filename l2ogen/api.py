@@ -16,6 +16,7 @@ from .backends.torch.names import classes
 from .core import ir
 from .diagnostics import Diagnostic, render
 from .source import Source
+from .syntax import tree as t
 
 if TYPE_CHECKING:
     from .runtime import Run
@@ -94,6 +95,9 @@ class Spec:
         """Train in a new run folder; settings override those of the spec. Returns the finished run."""
         from .runtime import Run, train
 
+        compiled = {word: str(settings.pop(word)) for word in ("on", "loss") if settings.get(word) is not None}
+        if compiled:  # the code depends on them
+            return self.with_settings(**compiled).train(folder, problem=problem, quiet=quiet, **settings)
         texts = self.files(problem)
         if f"{self.stem}_train.py" not in texts:
             raise ValueError(f"`{self.stem}` has nothing to train, or its `train` block lacks `on` or `loss`")
@@ -102,6 +106,24 @@ class Spec:
                 (Path(place) / name).write_text(text, encoding="utf-8")
             run = Run.create(folder, place, spec=Path(place) / "spec.l2o", quiet=quiet, **settings)
         return train(run)
+
+    def with_settings(self, **settings: str) -> Spec:
+        """This spec with other statements in its `train` block, e.g. `loss="mean over k of F(x)"`."""
+        items = self.checked.parsed.tree.items
+        chosen = [i for i in items if isinstance(i, t.Variant) and i.name.id == self.checked.variant]
+        blocks = [i for i in (*items, *(i for v in chosen for i in v.body)) if isinstance(i, t.Block)]
+        blocks = [b for b in blocks if b.keyword == "train"]
+        lines = {word: f"{word} {value}" for word, value in settings.items()}
+        statements = [s for b in blocks for s in b.body if isinstance(s, t.Setting | t.Loss)]
+        edits = [(s.span.start, s.span.end, lines[s.word]) for s in statements if s.word in lines]
+        new = [line for word, line in lines.items() if word not in {s.word for s in statements}]
+        if blocks:
+            inside = self.text.index("{", blocks[0].keyword_span.end) + 1
+            edits += [(inside, inside, f" {line};") for line in new]
+        text = self.text if blocks else f"{self.text.rstrip()}\ntrain {{ {'; '.join(new)} }}\n"
+        for start, end, line in sorted(edits, reverse=True):
+            text = text[:start] + line + text[end:]
+        return Spec(pipeline.check(Source(self.checked.source.name, text), variant=self.checked.variant))
 
     def problem(self, name: str | None = None) -> Spec:
         """A problem as a spec of its own: the named one, looked for beside this file and among the shipped, else the

@@ -305,7 +305,8 @@ def _changes(arguments: list[str]) -> dict[str, str]:
 @click.option("--resume", is_flag=True, help="Continue the run in the folder at its last checkpoint.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def train(words: tuple[str, ...], rule: str | None, folder: Path | None, resume: bool, quiet: bool) -> None:
-    """Train a spec on the problem it names. Every setting of its `train` block is an option: --steps 200 --m 20."""
+    """Train a spec on the problem it names. Every setting of its `train` block is an option: --steps 200
+    --m 20 --schedule "layerwise(steps = 50), joint(steps = 500)"."""
     _need_torch()
     from . import api
     from .runtime import Interrupted, Run, RunError
@@ -332,7 +333,7 @@ def train(words: tuple[str, ...], rule: str | None, folder: Path | None, resume:
     except (RunError, ValueError) as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(130 if isinstance(error, Interrupted) else 1)
-    click.echo(f"best validation {run.best:.5g} after step {run.best_step}; weights in {run.folder}")
+    click.echo(f"{run.result}; weights in {run.folder}")
 
 
 @main.command("eval")

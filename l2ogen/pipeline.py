@@ -11,10 +11,10 @@ from .core import ir
 from .diagnostics import Diagnostic, catalog, nearest
 from .passes import variants
 from .passes.algorithm import algorithm
+from .passes.bind import bind, binding
 from .passes.infer import infer
 from .passes.problem import problem
 from .passes.simplify import simplify
-from .passes.training import Binding, bind
 from .resources import specs_folder
 from .source import Source, Span
 from .syntax import tree as t
@@ -177,8 +177,7 @@ def stem(checked: Checked) -> str:
 def misfits(program: ir.Algorithm, bound: ir.Problem) -> tuple[Diagnostic, ...]:
     """Why an algorithm can't be bound to a problem; empty where it can."""
     report: list[Diagnostic] = []
-    wanted = Binding(program.variable, program.target, program.data, {f.role: f.name for f in program.functions})
-    bind(Span(0, 0), bound, wanted, report)
+    bind(Span(0, 0), bound, binding(program), report)
     return tuple(report)
 
 

@@ -144,7 +144,7 @@ def test_a_missing_declaration_is_one_mistake_however_often_the_name_is_used() -
 
 def test_names_in_a_broken_line_count_as_used_and_declared() -> None:
     text = (ROOT / "specs/l2o_pa.l2o").read_text("utf-8")
-    assert found(text.replace("state { x, y in R^n = 0 }", "state { x, y : R^n = 0 }")) == ["L2O108"]
+    assert found(text.replace("state { x in R^n = 0; y in R^n = x }", "state { x, y : R^n = 0 }")) == ["L2O108"]
     assert found(text.replace("y+ = x+ + A*(x+ - x)", "y+ = x+ + A**")) == ["L2O110"]
 
 

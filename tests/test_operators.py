@@ -66,6 +66,7 @@ CASES: dict[str, tuple[str, str, Callable[[Array, Array, Array, Array], Array]]]
     "detach": ("detach(x)", "vector", lambda x, y, A, b: x),
     "sum": ("sum(x)", "scalar", lambda x, y, A, b: total(x)),
     "mean": ("mean(x)", "scalar", lambda x, y, A, b: total(x) / x.shape[-1]),
+    "group_l2": ("group_l2(x, 3)", "scalar", lambda x, y, A, b: np.linalg.norm(x.reshape(-1, 2, 3), axis=-1).sum(-1, keepdims=True)),
     "inv": ("inv(A*A' + I)*b", "measured", lambda x, y, A, b: apply(np.linalg.inv(A @ A.transpose(T) + np.eye(4)), b)),
     "pinv": ("pinv(A)*b", "vector", lambda x, y, A, b: apply(np.linalg.pinv(A), b)),
     "analytic_weight": ("analytic_weight(A)'*b", "vector", lambda x, y, A, b: apply(weight(A).transpose(T), b)),

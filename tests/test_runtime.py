@@ -42,7 +42,7 @@ from l2ogen.runtime import checkpoint as files
 ROOT = Path(__file__).resolve().parent.parent
 
 SMALL: dict[str, Any] = {"m": 6, "n": 10, "sparsity": 2, "horizon": 6, "truncate": 3, "steps": 7, "batch": 3,
-                         "validate_every": 2, "validate_batch": 4, "clip_norm": 1.0, "schedule": "cosine"}
+                         "validate_every": 2, "validate_batch": 4, "clip_norm": 1.0, "rate": "cosine"}
 LISTA: dict[str, Any] = {"m": 6, "n": 10, "layers": 3, "steps": 4, "batch": 8, "validate_every": 2,
                          "validate_batch": 8}
 
@@ -86,32 +86,33 @@ def assert_same_end(one: Path, other: Path) -> None:
 
 # ---- settings ------------------------------------------------------------------------------------
 def test_settings_survive_json() -> None:
-    settings = Settings(algorithm="X", problem="lasso", sizes={"m": 20, "density": 0.1}, horizon=100, truncate=20,
-                        clip_norm=0.5, patience=3, rate=1e-3)
+    settings = Settings(algorithm="X", problem="lasso", sizes={"m": 20, "density": 0.1}, layers=16,
+                        clip_norm=0.5, patience=3, rate="step(every = 3, factor = 0.5)", warm="runs/x",
+                        schedule="layerwise(steps = 5, rates = (1e-2, 1e-3), decay = 0.3), joint(steps = 7)")
     assert Settings.from_json(settings.to_json()) == settings
 
 
 def test_settings_override_takes_text_and_sizes() -> None:
     settings = Settings(algorithm="X", problem="lasso", sizes={"m": 20, "n": 40}, horizon=100)
     changed = settings.override(rate="1e-2", steps="7", m="8", clip_norm=None, sizes={"n": 9})
-    assert (changed.rate, changed.steps, changed.sizes) == (0.01, 7, {"m": 8, "n": 9})
+    assert (changed.learning_rate, changed.steps, changed.sizes) == (0.01, 7, {"m": 8, "n": 9})
     assert settings.sizes == {"m": 20, "n": 40}
 
 
 @pytest.mark.parametrize(("changes", "message"), [
     ({"stepz": 5}, "unknown setting `stepz` .did you mean 'steps'"),
     ({"optimizer": "adan"}, "`optimizer` cannot be 'adan' .did you mean 'adam"),
-    ({"schedule": "cosin"}, "did you mean 'cosine'"),
-    ({"dtype": "float16"}, "did you mean 'float"),
+    ({"rate": "cosin"}, "did you mean 'cosine'"),
+    ({"dtype": "float16"}, "did you mean 'bfloat16'"),
     ({"sizes": {"sparcity": 3}}, "unknown size `sparcity` .there is m"),
-    ({"rate": 0}, "`rate` must be a number > 0, not 0"),
-    ({"rate": math.nan}, "`rate` must be a number > 0"),
-    ({"steps": 2.5}, "`steps` must be a whole number > 0, not 2.5"),
-    ({"steps": True}, "`steps` must be a whole number"),
-    ({"batch": "many"}, "`batch` must be a whole number > 0, not 'many'"),
-    ({"seed": -1}, "`seed` must be a whole number >= 0"),
-    ({"truncate": 200}, "`truncate` is 200, more than the 100 iterations"),
-    ({"layers": 16}, "either `horizon`"),
+    ({"rate": 0}, "`rate` takes a positive number"),
+    ({"rate": math.nan}, "`rate` takes a positive number"),
+    ({"steps": 2.5}, "`steps` must be a positive whole number, not 2.5"),
+    ({"steps": True}, "`steps` must be a positive whole number, not True"),
+    ({"batch": "many"}, "`batch` must be a positive whole number, not 'many'"),
+    ({"seed": -1}, "`seed` must be a whole number, not -1"),
+    ({"truncate": 200}, "`truncate` is longer than `horizon`: take at most 100"),
+    ({"layers": 16, "horizon": 8}, "`layers` and `horizon` both say"),
     ({"device": "gpu"}, "`device` cannot be 'gpu'"),
 ])
 def test_settings_that_make_no_sense(changes: dict[str, Any], message: str) -> None:
@@ -165,7 +166,7 @@ def test_the_best_weights_are_kept(start: Callable[..., Run]) -> None:
     model, _, settings, training = load_run(run.folder)
     validation = training.sample(settings, settings.validate_batch, settings.generator(2), {})
     with torch.no_grad():
-        again = [value.item() for value in training.segments(settings, model, validation)]
+        again = [value.item() for value in training.segments(settings, model, validation, settings.iterations)]
     assert sum(again) / len(again) == run.best
     for name, value in run.model.state_dict().items():
         assert torch.equal(value, model.state_dict()[name])
@@ -265,7 +266,7 @@ def test_resuming_a_finished_run_changes_nothing(start: Callable[..., Run], tmp_
 
 
 def test_patience_ends_a_run(start: Callable[..., Run]) -> None:
-    run = train(start(optimizer="sgd", rate=1e-30, steps=50, patience=2))   # nothing gets better
+    run = train(start(optimizer="sgd(rate = 1e-30)", steps=50, patience=2))   # nothing gets better
     assert run.step == 4
 
 
@@ -285,6 +286,14 @@ def test_divergence_names_the_step_and_keeps_the_best_weights(start: Callable[..
     kept = load_run(run.folder).model.state_dict()
     assert all(torch.equal(kept[name], value) and value.isfinite().all()
                for name, value in run.model.state_dict().items())
+
+
+def begun(run: Run) -> torch.optim.Optimizer:
+    """The run in its first step, and its optimizer"""
+    stage = next(run.stages())
+    optimizer = run.optimizer(stage)
+    next(run.steps(stage, optimizer))
+    return optimizer
 
 
 def update(run: Run, optimizer: torch.optim.Optimizer, loss: float, gradient: float) -> bool:
@@ -310,8 +319,7 @@ def test_an_update_that_would_do_harm_is_dropped(start: Callable[..., Run], loss
                                                  clip_norm: float | None, made: bool) -> None:
     run = start()
     run.settings = replace(run.settings, clip_norm=clip_norm)
-    optimizer = run.settings.new_optimizer(run.model)
-    run._restore(optimizer)
+    optimizer = begun(run)
     assert update(run, optimizer, 1.0, 1.0)     # so that Adam has a momentum to go on with
     assert update(run, optimizer, loss, gradient) is made
     assert run.dropped == (not made)
@@ -324,8 +332,7 @@ def test_an_update_that_would_do_harm_is_dropped(start: Callable[..., Run], loss
 
 def test_failures_now_and_then_do_not_end_a_run(start: Callable[..., Run]) -> None:
     run = start()
-    optimizer = run.settings.new_optimizer(run.model)
-    run._restore(optimizer)
+    optimizer = begun(run)
     for count in range(20):
         update(run, optimizer, 1.0 if count % 5 == 4 else math.nan, 1.0)
     assert run.dropped == 0     # the gradient was finite, and is clipped

@@ -60,6 +60,8 @@ def positive(node: Node, ranges: Mapping[str, Range | None], zero: bool = False)
     value = exact(node)
     if value is not None:
         return value > 0 or (zero and value == 0)
+    if node.role == "size":
+        return True
     if node.role == "data":
         r = ranges.get(node.name)
         low = exact(r.low) if r is not None else None

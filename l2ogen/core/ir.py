@@ -275,6 +275,18 @@ class Algorithm:
         """`PBA12`, or `PBA12:PA` for a variant."""
         return f"{self.name}:{self.variant}" if self.variant else self.name
 
+    @property
+    def expressions(self) -> list[Node]:
+        """Every expression of the rule: its lines, its parameters, what it starts from."""
+        found: list[Node | None] = []
+        for p in self.parameters:
+            ends = (p.range.low, p.range.high) if p.range is not None else ()
+            found += [p.value, p.init, *ends, p.facts.bound, p.facts.envelope, p.tail.value]
+        found += [s.init for s in self.states]
+        for s in self.statements:
+            found += [s.value] if isinstance(s, Assignment) else list(s.inputs)
+        return [e for e in found if e is not None]
+
     def parameter(self, name: str) -> Parameter:
         return next(p for p in self.parameters if p.name == name)
 
@@ -287,18 +299,42 @@ class Algorithm:
 
 @dataclass(frozen=True)
 class SmoothPart:
-    value: Node
-    gradient: Node
-    lipschitz: Node
+    """f; an external one is given as a torch callable at run time, and nothing of it is known here."""
+
+    value: Node | None
+    gradient: Node | None
+    lipschitz: Node | None
     text: str
+    stochastic: Node | None = None
+    """The gradient in the symbol ("argument", "draw"), which weighs the rows; None without data to draw rows from."""
+    rows: Type | None = None
+    """The space whose entries are the rows."""
+
+    @property
+    def external(self) -> bool:
+        return self.value is None
 
 
 @dataclass(frozen=True)
 class ProxPart:
     value: Node
     prox: Node
-    """In the symbols ("option", "v") and ("option", "P")."""
+    """In the symbols ("argument", "v") and ("argument", "P")."""
     text: str
+    subgradient: Node | None = None
+    """With 0 at kinks; None for an indicator."""
+    metrics: tuple[Literal["scalar", "diagonal"], ...] = ("scalar", "diagonal")
+    """What P may be."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """`load "file.npz" { name = array }`"""
+
+    file: str
+    arrays: tuple[tuple[str, Type, str], ...]
+    """(name, its space, the array's name in the file)"""
+    span: Span = field(compare=False, default=Span(0, 0))
 
 
 @dataclass(frozen=True)
@@ -311,6 +347,13 @@ class Draw:
     arguments: tuple[Node, ...]
     normalized: bool = False
     snr: Node | None = None
+    """Of the noise that is added, in dB."""
+    std: Node | None = None
+    """Of the noise that is added."""
+    options: tuple[tuple[str, Node], ...] = ()
+    """Keyword arguments of the law."""
+    shared: bool = False
+    """Whether it is drawn once for all instances: shared data, and what they are computed from."""
     span: Span = field(compare=False, default=Span(0, 0))
 
 
@@ -327,6 +370,16 @@ class Problem:
     prox: ProxPart | None
     options: tuple[tuple[str, float], ...]
     """Arguments of `sample` with their defaults: sizes and the rest."""
-    draws: tuple[Draw, ...]
+    draws: tuple[Draw | Load, ...]
     objective_text: str
-    tree: Tree = field(repr=False, compare=False)
+    convex: bool = False
+    """Whether the objective is proved convex: for every formula that is accepted, not for external ones."""
+    coercive: bool = False
+    """Whether it is proved to grow without bound in every direction."""
+    strong: Node | None = None
+    """A modulus of strong convexity, where one can be read off."""
+    groups: tuple[Node, ...] = ()
+    """Sizes of groups; each divides the variable's size."""
+    boxes: tuple[tuple[Node, Node], ...] = ()
+    """Lower and upper ends of indicators, where data decide that the first does not exceed the second."""
+    tree: Tree = field(repr=False, compare=False, default=Tree())

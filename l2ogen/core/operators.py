@@ -155,6 +155,13 @@ def pair(types: Sequence[Type]) -> Type:
     return SCALAR
 
 
+def grouped(types: Sequence[Type]) -> Type:
+    """group_l2(v, size): size is a number."""
+    if types[1].kind != "scalar":
+        raise Misfit(1, "the size of a group, an integer")
+    return total(types[:1])
+
+
 def unchecked(types: Sequence[Type]) -> Type:
     """Infix operators: passes/expressions.py decides from the spaces which one is meant."""
     return types[0]
@@ -195,6 +202,7 @@ CALLS: dict[str, Operator] = {
         Operator("detach", 1, same, "{0}.detach()", latex=Latex("#1")),  # changes no value
         Operator("sum", 1, total, "{0}.sum(-1, keepdim=True)"),
         Operator("mean", 1, total, "{0}.mean(-1, keepdim=True)"),
+        Operator("group_l2", 2, grouped, "group_norms({0}, {1}).sum(-1, keepdim=True)"),
         Operator("inv", 1, square, "torch.linalg.inv({0})", costly=True, latex=Latex("#1@5^{-1}", 4)),
         Operator("pinv", 1, pseudo_inverse, "torch.linalg.pinv({0})", costly=True, latex=Latex(r"#1@5^{\dagger}", 4)),
         Operator("analytic_weight", 1, like_matrix, "analytic_weight({0})", costly=True),
@@ -234,8 +242,6 @@ INFIX: dict[str, Operator] = {
 }
 """Operators with a notation of their own."""
 
-OPERATORS = CALLS | INFIX
-
 NOTATION: dict[str, Latex] = {
     "+": Latex("#1@1 + #2@2", 1),
     "-": Latex("#1@1 - #2@2", 1),
@@ -257,3 +263,16 @@ NOTATION: dict[str, Latex] = {
     "stochgrad": Latex(r"\widehat{\nabla} #1\left(#2\right)", 4),
 }
 """The LaTeX of what has a notation of its own: as written, whatever operator the spaces make of it."""
+DERIVED: dict[str, Operator] = {
+    op.name: op
+    for op in (
+        Operator("indicator", 3, unchecked, "indicator({0}, {1}, {2})"),
+        Operator("unit", 1, unchecked, "unit({0})"),
+        Operator("group_unit", 2, unchecked, "group_unit({0}, {1})"),
+        Operator("shrink_l2", 2, unchecked, "shrink_l2({0}, {1})"),
+        Operator("shrink_groups", 3, unchecked, "shrink_groups({0}, {1}, {2})"),
+    )
+}
+"""Operators of problems: the indicator, whose argument is a comparison, and what is derived from norms."""
+
+OPERATORS = CALLS | INFIX | DERIVED

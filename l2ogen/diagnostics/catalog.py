@@ -554,6 +554,19 @@ def only_checked(span: Span, why: str) -> Diagnostic:
     return Diagnostic("L2O514", f"this can be checked, not compiled: {why}", span, "", "")
 
 
+def not_convex(span: Span, fn: str, why: str, help: str) -> Diagnostic:
+    return Diagnostic("L2O520", f"`{fn}` is not proved convex: {why}", span, "", help)
+
+
+def bad_group(span: Span) -> Diagnostic:
+    return Diagnostic("L2O521", "the size of a group is a positive whole number or a size", span, "", "")
+
+
+def external_alone(span: Span, keyword: str) -> Diagnostic:
+    help = "an external function brings its data along: remove the block, write numbers into formulas"
+    return Diagnostic("L2O522", f"`{keyword}` has no place beside an external function", span, "", help)
+
+
 # ---- 6xx: training and data ------------------------------------------------------------------------
 
 
@@ -591,3 +604,41 @@ def duplicate_setting(span: Span, word: str, first: Span) -> Diagnostic:
 
 def settings_clash(span: Span, message: str, other: Span, help: str) -> Diagnostic:
     return Diagnostic("L2O608", message, span, "", help, ((other, "set here"),))
+
+
+def bad_file_name(span: Span, file: str) -> Diagnostic:
+    return Diagnostic(
+        "L2O620", f"`{file}` is no data file", span, "", "name an .npz or .npy file without its folder: the folder is "
+        "given when problems are drawn (`folder=`, or the environment variable L2OGEN_DATA)",
+    )  # fmt: skip
+
+
+def loaded_undeclared(span: Span, name: str, known: list[str]) -> Diagnostic:
+    help = f"known: {', '.join(known)}"
+    return Diagnostic("L2O621", f"nothing says in which space `{name}` lies", span, "not in `data`", help)
+
+
+def law_option(span: Span, law: str, known: list[str]) -> Diagnostic:
+    wanted = ", ".join(f"`{k} = NUMBER`" for k in known) or "no options"
+    return Diagnostic("L2O622", f"`{law}` takes {wanted}", span, "", "")
+
+
+def shared_from_own(span: Span, name: str, own: str) -> Diagnostic:
+    return Diagnostic(
+        "L2O624", f"shared `{name}` can't depend on `{own}`, which differs between instances", span, "",
+        f"remove `shared` from `{name}`",
+    )  # fmt: skip
+
+
+def not_kept(span: Span, name: str) -> Diagnostic:
+    return Diagnostic(
+        "L2O625", f"`{name}` is drawn with the shared data, and gone when instances are drawn", span, "used here",
+        f"declare `shared {name}` in `data`",
+    )  # fmt: skip
+
+
+def no_samples(span: Span, problem: str) -> Diagnostic:
+    return Diagnostic(
+        "L2O623", f"problem `{problem}` has no `sample` block, so nothing can be trained on it", span, "",
+        "add one, or train from Python with problems of your own",
+    )  # fmt: skip

@@ -13,11 +13,12 @@ from ..diagnostics import Diagnostic, catalog, nearest
 from ..source import Source, Span
 from ..syntax import tree as t
 from . import declarations as decl
+from .bind import Binding, metrics, needs
 from .expressions import Expressions, number
 from .goal import Goal, safeguard
 from .networks import network
 from .parameters import Parameters
-from .training import Binding, training
+from .training import training
 from .update import Update
 
 FindProblem = Callable[[str], ir.Problem | None]
@@ -90,15 +91,15 @@ class _Resolver:
         doc = self.parts.get("documentation string")
         idle = self.unused()
         statements = self.trimmed(rule.statements, idle)
-        return ir.Algorithm(
+        program = ir.Algorithm(
             name=header.name.id, doc=doc.text if isinstance(doc, t.Doc) else "", source=self.source,
             target=self.goal.target, variable=self.goal.variable, functions=tuple(self.goal.functions.values()),
             data=self.goal.data, networks=tuple(n for n in self.networks.values() if n.name in rule.called),
             parameters=tuple(p for name, p in self.parameters.found.items() if name not in idle),
             states=tuple(self.states.values()), statements=tuple(statements), expectations=self.expectations(),
-            training=self.training(problems, known),
-            tree=self.file, variant=self.variant, safeguard=guard,
+            training=ir.Training(None, (), None, None, ()), tree=self.file, variant=self.variant, safeguard=guard,
         )  # fmt: skip
+        return replace(program, training=self.training(program, problems, known))
 
     def misplaced(self) -> tuple[t.Node, ...]:
         """Report what does not belong in an algorithm file; returns what belongs in its `problem` block."""
@@ -128,12 +129,13 @@ class _Resolver:
         span = block.span if block is not None else Span(0, 0)
         return any(span.start <= d.span.start <= span.end for d in self.report)
 
-    def training(self, problems: FindProblem, known: list[str]) -> ir.Training:
+    def training(self, program: ir.Algorithm, problems: FindProblem, known: list[str]) -> ir.Training:
         reported = self.states.get(self.goal.variable)
         binding = Binding(
             self.goal.variable, self.goal.target, self.goal.data,
             self.goal.roles, reported.type if reported is not None else None,
             tuple(p for p in self.parameters.found.values() if p.kind == "learned"),
+            needs(program), metrics(program.expressions),
         )  # fmt: skip
         if self.goal.failed:  # nothing is said about a problem that may be another one once it is mended
             binding = replace(binding, target="")
@@ -168,7 +170,7 @@ class _Resolver:
 
     def check_start(self, given: t.Value, name: t.Name, init: ir.Node | None) -> None:
         for n in init.walk() if init is not None else []:
-            if n.op in ("grad", "prox", "value") or n.role not in ("", "data", "size", "lipschitz"):
+            if n.op in ir.OF_PROBLEM or n.role not in ("", "data", "size", "lipschitz", "state"):
                 what = f"`{n.name}`" if n.role else "the value of a function"
                 self.report.append(catalog.start_not_known(given.expr.span, name.id, what))
                 return

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from math import isfinite
 
-from ..core.ir import Node
+from ..core.ir import Node, symbols
 from ..core.operators import CALLS, INFIX, Misfit, Operator
 from ..core.sizes import Size
 from ..core.symbols import Scope, Symbol
@@ -55,6 +55,8 @@ class Expressions:
         """Next states and lets computed so far in this step."""
         self.later: dict[str, Span] = {}
         """Where the next states that are still to come are computed."""
+        self.in_problem = False
+        """Whether the text is a formula of a problem file: sizes are numbers there, indicators functions."""
         self.in_update = True
         """Whether the text stands in a line of `update`, not in a declaration."""
         self.call_network: Callable[[t.Call], Node | None] | None = None
@@ -102,7 +104,7 @@ class Expressions:
             help = f"write `{e.id}(x)`" if found.role == "function" else f"write `{e.id}(…)` to call it"
             self.say(catalog.not_a_value(e.span, e.id, found.what, help))
             return None
-        if found.role == "size":
+        if found.role == "size" and not self.in_problem:
             self.say(catalog.not_a_value(e.span, e.id, "a size", "sizes stand in spaces; formulas can't use them yet"))
             return None
         if found.type is None:  # its declaration was wrong, which was said there
@@ -320,6 +322,8 @@ class Expressions:
                 )
                 return None
             return self._Prox(t.Prox(values[0], values[1], values[2], span=e.span))
+        if name == "indicator" and self.in_problem:
+            return self.indicator(e)
         if name not in CALLS:
             if name in self.scope.broken:
                 return None
@@ -340,6 +344,34 @@ class Expressions:
             self.say(catalog.wrong_count(e.span, f"`{name}`", f"{op.arity} argument{'s' * (op.arity > 1)}", len(args)))
             return None
         return self.operator(op, tuple(filter(None, args)), tuple(a.span for a in values), e.span)
+
+    def indicator(self, e: t.Call) -> Node | None:
+        """`indicator(lo <= x <= hi)`: 0 where the comparison holds for every entry, else infinite."""
+        box = e.args[0] if len(e.args) == 1 else None
+        ops = {op for op, _ in box.rest} if isinstance(box, t.Compare) else set()
+        if not isinstance(box, t.Compare) or len(box.rest) > 2 or ops not in ({"<="}, {">="}):
+            shown = ", ".join(f"`{show(a)}`" for a in e.args)
+            self.say(catalog.bad_operand(e.span, "`indicator`", shown or "nothing", "a closed range, `lo <= x <= hi`"))
+            return None
+        sides = [box.first, *(side for _, side in box.rest)]
+        values = [self.lower(side) for side in (sides if ops == {"<="} else sides[::-1])]
+        if any(v is None for v in values):
+            return None
+        known = [v for v in values if v is not None]
+        at = next((i for i, v in enumerate(known) if symbols(v, "variable")), 0)
+        if len(known) == 3 and at != 1:
+            self.say(
+                catalog.bad_operand(e.span, "`indicator`", "the variable at an end", "a closed range, `lo <= x <= hi`")
+            )
+            return None
+        none = Node("none", (), SCALAR)
+        low, high = (known[0] if at else none), (known[-1] if at < len(known) - 1 else none)
+        for end in (low, high):
+            if end.type != SCALAR and end.type != known[at].type:
+                wanted = f"a scalar or a vector in {known[at].type}"
+                self.say(catalog.bad_operand(end.span, "an end of `indicator`", end.type.describe(), wanted))
+                return None
+        return Node("indicator", (known[at], low, high), SCALAR, span=e.span)
 
     def call_symbol(self, e: t.Call, found: Symbol) -> Node | None:
         """`F(x)`, `f(x)`: the value of a function of the problem; `phi(x, g)`: a network's output."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from ..diagnostics import Diagnostic, catalog, nearest
 from ..syntax import tree as t
+from ..vocabulary import REPLACES
 
 Body = tuple[t.Node, ...]
 
@@ -119,8 +120,8 @@ class _Applied:
                 body[i] = part
                 break
         else:
-            clash = {"layers": "horizon", "horizon": "layers"}.get(name)
-            body = [old for old in body if _called(old) != clash] + [part]
+            left = REPLACES.get(name, ()) if keyword == "train" else ()
+            body = [old for old in body if _called(old) not in left] + [part]
         self.put_body(keyword, tuple(body))
 
     # -- declarations
@@ -216,10 +217,10 @@ class _Applied:
 def _called(node: t.Node) -> str:
     """What a line of a block is about."""
     match node:
-        case t.Setting() | t.Network():
+        case t.Network():
             return node.name.id
-        case t.Loss():
-            return "loss"
+        case t.Setting() | t.Loss():
+            return node.word
         case t.Expectation():
             return node.claim.id
     return ""

@@ -10,12 +10,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from l2ogen.runtime.loading import load_module
-from l2ogen.runtime.run import Diverged, Interrupted, Run, RunError, Trained, load_run
+from l2ogen.runtime.run import Diverged, Interrupted, Run, RunError
 from l2ogen.runtime.settings import Settings
+from l2ogen.runtime.trained import Trained, load_run
 from l2ogen.runtime.training import main, train
 
 if TYPE_CHECKING:
-    from l2ogen.runtime.data import Patches, bsds_patches
+    from l2ogen.runtime.data import Patches, bsds_patches, digits_mlp
     from l2ogen.runtime.evaluation import Comparison, Curve, Solution, evaluate, evaluate_recovery, solve
     from l2ogen.runtime.plots import plot_comparisons
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _LATER = {
     "Comparison": "evaluation", "Curve": "evaluation", "Solution": "evaluation", "evaluate": "evaluation",
     "evaluate_recovery": "evaluation", "solve": "evaluation",
-    "Patches": "data", "bsds_patches": "data", "plot_comparisons": "plots",
+    "Patches": "data", "bsds_patches": "data", "digits_mlp": "data", "plot_comparisons": "plots",
 }
 
 
@@ -35,6 +36,6 @@ def __getattr__(name: str) -> Any:
 
 __all__ = [
     "Comparison", "Curve", "Diverged", "Interrupted", "Patches", "Run", "RunError", "Settings", "Solution",
-    "Trained", "bsds_patches", "evaluate", "evaluate_recovery", "load_module", "load_run", "main",
+    "Trained", "bsds_patches", "digits_mlp", "evaluate", "evaluate_recovery", "load_module", "load_run", "main",
     "plot_comparisons", "solve", "train",
 ]

@@ -1,4 +1,4 @@
-"""LASSO problems from photographs: 8x8 patches over an overcomplete dictionary.
+"""Problems from real data: LASSO on 8x8 patches of photographs, a small neural network on handwritten digits.
 
 The published test of learned optimizers on data they were not trained for (Liu et al., ICML 2023) takes
 patches of BSDS500; its weight of the l1 norm is 0.5. Where that file is not at hand, the photographs that
@@ -7,8 +7,9 @@ come with scikit-learn give a comparable set.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -84,3 +85,44 @@ def _cosine_dictionary() -> np.ndarray:
     line[:, 1:] -= line[:, 1:].mean(axis=0)
     atoms = np.kron(line, line)
     return atoms / np.linalg.norm(atoms, axis=0)
+
+
+# ---- digits --------------------------------------------------------------------------------------
+CLASSES = 10
+
+
+def digits_mlp(hidden: int = 20, minibatch: int = 64, *, batch: tuple[int, ...] = (), seed: int = 0,
+               dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """The arguments of an external problem: the training loss of a network 64 - hidden - 10 with sigmoids.
+
+    The data are the 1797 digits that come with scikit-learn; the loss is the mean cross-entropy, that of one draw
+    is over `minibatch` digits, the same for all instances. The unknowns x, (*batch, n), are the weights W1, b1,
+    W2, b2 in a row. They start at x0: weights from N(0, 1/inputs), since x = 0 is a saddle point.
+    """
+    from sklearn.datasets import load_digits
+
+    like: dict[str, Any] = {"dtype": dtype, "device": device}
+    images, labels = load_digits(return_X_y=True)
+    pixels = torch.tensor(images / 16, **like)
+    classes = torch.tensor(labels, dtype=torch.long, device=device)
+    shapes = ((hidden, pixels.shape[1]), (hidden,), (CLASSES, hidden), (CLASSES,))
+    sizes = [int(np.prod(shape)) for shape in shapes]
+
+    def loss(x: Tensor, rows: Tensor | slice) -> Tensor:
+        W1, b1, W2, b2 = (part.unflatten(-1, shape) for part, shape in zip(x.split(sizes, -1), shapes, strict=True))
+        inner = torch.sigmoid(pixels[rows] @ W1.mT + b1.unsqueeze(-2))
+        scores = (inner @ W2.mT + b2.unsqueeze(-2)).log_softmax(-1)     # (..., rows, classes)
+        right = classes[rows].expand(scores.shape[:-1]).unsqueeze(-1)
+        return -scores.gather(-1, right).mean(-2)
+
+    def draw(generator: torch.Generator | None) -> Callable[[Tensor], Tensor]:
+        rows = torch.randperm(len(classes), generator=generator, device=generator.device if generator else None)
+        chosen = rows[:minibatch].to(device)
+        return lambda x: loss(x, chosen)
+
+    start = torch.Generator().manual_seed(seed)
+    parts = [torch.randn(*batch, *shape, generator=start, dtype=dtype) / shape[1] ** 0.5 if len(shape) == 2
+             else torch.zeros(*batch, *shape, dtype=dtype) for shape in shapes]
+    x0 = torch.cat([part.flatten(len(batch)) for part in parts], -1).to(device)
+    return {"f": lambda x: loss(x, slice(None)), "n": sum(sizes), "batch": batch, "minibatch": draw, "x0": x0,
+            "like": like}

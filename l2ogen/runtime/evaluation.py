@@ -34,10 +34,18 @@ class Solution:
 
 
 def as_dtype(problem: Any, dtype: torch.dtype) -> Any:
-    """The same problem in another floating-point type"""
+    """The same problem in another floating-point type. Raises ValueError where callables fix the type."""
+    if not problem.data:
+        if problem.like["dtype"] != dtype:
+            raise ValueError(f"`{problem.name}` is made of callables in {problem.like['dtype']}, not in {dtype}")
+        return problem
     data = [getattr(problem, name).to(dtype) for name in problem.data]
     x_true = problem.x_true
-    return type(problem)(*data, x_true=None if x_true is None else x_true.to(dtype))
+    made = type(problem)(*data, x_true=None if x_true is None else x_true.to(dtype))
+    for name in ("minibatch", "generator", "x0"):    # what was set on this object, not on its class
+        if (value := vars(problem).get(name)) is not None:
+            setattr(made, name, value.to(dtype) if isinstance(value, Tensor) else value)
+    return made
 
 
 @torch.no_grad()

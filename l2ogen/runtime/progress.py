@@ -16,6 +16,7 @@ class Display:
             TextColumn("{task.fields[speed]}  {task.fields[figures]}"), TimeRemainingColumn(),
             console=self.console, transient=True, disable=quiet or not self.console.is_terminal,
         )
+        self.title = title
         self.task = self.bar.add_task(title, total=total, speed="", figures="")
         self.total = total
         self.validation: float | None = None    # the last one
@@ -26,6 +27,12 @@ class Display:
 
     def __exit__(self, *_: object) -> None:
         self.bar.stop()
+
+    def part(self, name: str) -> None:
+        """What is done now, for a training in several parts."""
+        self.bar.update(self.task, description=f"{self.title}, {name}" if name else self.title)
+        if name and not self.console.is_terminal:
+            self.say(name)
 
     def update(self, step: int, loss: float | None, validation: float | None, best: float | None) -> None:
         self.validation = self.validation if validation is None else validation

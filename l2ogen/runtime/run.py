@@ -8,6 +8,7 @@ A run folder holds what is needed to continue or use it without the compiler:
     metrics.jsonl                   one line per step: loss, learning rate, validation when there was one
     checkpoint.safetensors          everything that resuming needs, in one file: replacing it is the commit
     weights.safetensors             the best validated weights and the shared data
+    warm.safetensors                the weights that it started from, where `warm` named some
 """
 from __future__ import annotations
 
@@ -18,26 +19,27 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType, ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from rich.console import Console
 from torch import Tensor, nn
 
-from l2ogen.runtime import checkpoint
+from l2ogen.runtime import checkpoint, schedule, warm
+from l2ogen.runtime.guard import Guard
 from l2ogen.runtime.loading import load_module, module_file, training_file
 from l2ogen.runtime.progress import Display
+from l2ogen.runtime.schedule import Stage
 from l2ogen.runtime.settings import Settings
 
 SETTINGS, METRICS, SPEC = "settings.json", "metrics.jsonl", "spec.l2o"
-CHECKPOINT, WEIGHTS = "checkpoint.safetensors", "weights.safetensors"
-EXPLODED = 1e6      # a loss this many times the first validation comes from an instance that diverges
-FAILURES = 5        # updates in a row that fail before training ends
+CHECKPOINT, WEIGHTS, WARM = "checkpoint.safetensors", "weights.safetensors", "warm.safetensors"
 
 
 class RunError(Exception):
@@ -53,7 +55,8 @@ class Interrupted(RunError):
 
 
 class Run:
-    """One training. The generated loop uses settings, model, shared, generator, steps(), log(), clip()."""
+    """One training. The generated loop uses settings, model, stages(), optimizer(), steps(), draw(), log(), clip();
+    a search uses draw(), points(), judge()."""
 
     def __init__(self, folder: Path, training: ModuleType, settings: Settings,
                  console: Console | None = None, quiet: bool = False):
@@ -61,17 +64,40 @@ class Run:
         self.model: nn.Module
         self.model, self.shared = training.build(settings)
         self.generator = settings.generator(1)
-        self.display = Display(f"{settings.algorithm} on {settings.problem}", settings.steps, console, quiet)
+        self.plan = schedule.plan(settings)
+        total = sum(stage.steps for stage in self.plan)
+        self.display = Display(f"{settings.algorithm} on {settings.problem}", total, console, quiet)
         self.step = 0                       # steps done
         self.best, self.best_step = math.inf, 0
-        self.first: float | None = None     # the validation before any training
         self.best_weights = self._weights()
         self.seconds = 0.0                  # of training, earlier sessions included
+        self._stage, self._done = 0, 0      # the stage's number in the plan, and the steps done in it
+        self._scale, self._idle = 1.0, 0    # what `rate plateau` has come to; validations without improvement
+        self._resumed: Callable[[torch.optim.Optimizer], None] | None = None
+        self._problem: Any = None           # the last batch
+        self._kept: dict[int, Any] = {}     # the batches of `samples fixed`
         self._validation: Any = None
-        self.dropped = 0                    # updates that were not made: see `clip`
         self._losses: list[float] = []
-        self._failure, self._failures, self._failing_since = "", 0, 0
+        self._guard = Guard()
         self._stop = False
+
+    @property
+    def first(self) -> float | None:
+        """The validation before any training of so many iterations"""
+        return self._guard.first
+
+    @property
+    def dropped(self) -> int:
+        """Updates that were not made: they would have done harm."""
+        return self._guard.dropped
+
+    @property
+    def result(self) -> str:
+        """What came out, for people"""
+        if self.settings.search is not None:
+            place = f"point {self.best_step}" if self.best_step else "the initial values"
+            return f"best loss on the first batch {self.best:.5g}, at {place}"
+        return f"best validation {self.best:.5g} after step {self.best_step}"
 
     # ---- starting and resuming -------------------------------------------------------------------
     @classmethod
@@ -87,11 +113,13 @@ class Run:
                            "Resume the run in it, or choose another folder.")
         code = load_module(source)
         settings = code.SETTINGS.override(**overrides)
+        schedule.check_code(settings, code)
         try:    # what cannot be built or drawn leaves no folder behind
-            _, shared = code.build(settings)
+            model, shared = code.build(settings)
             code.sample(settings, 1, settings.generator(3), shared)
         except (RuntimeError, AssertionError) as error:
             raise ValueError(f"these settings cannot be trained: {str(error).splitlines()[0]}") from None
+        weights = warm.find(settings.warm, model) if settings.warm is not None else None
         folder.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as place:
             new = Path(place) / folder.name     # filled aside, then moved: a kill leaves no half of a run folder
@@ -100,6 +128,8 @@ class Run:
                 shutil.copyfile(file, new / file.name)
             if spec is not None:
                 shutil.copyfile(spec, new / SPEC)
+            if weights is not None:             # copied: resuming must not depend on the other folder
+                shutil.copyfile(weights, new / WARM)
             checkpoint.write_atomically(new / SETTINGS, settings.to_json().encode())
             os.replace(new, folder)
         return cls(folder, load_module(folder / source.name), settings, console, quiet)
@@ -116,117 +146,193 @@ class Run:
         return cls(folder, training, settings, console, quiet)
 
     # ---- what the generated loop calls -----------------------------------------------------------
-    def steps(self, optimizer: torch.optim.Optimizer) -> Iterator[int]:
-        """The steps that are left. Between them: learning rate, metrics, validation, best weights, checkpoint.
+    def stages(self) -> Iterator[Stage]:
+        """The stages that are left. At the end of each the model has the best validated weights."""
+        self._restore()
+        for number in range(self._stage, len(self.plan)):
+            self._stage = number
+            yield self.plan[number]
+            self.model.load_state_dict(self.best_weights)
+        self.model.requires_grad_(True)
+        if self.dropped:
+            self.display.say(f"{self.dropped} updates were dropped: loss or gradient out of range")
 
-        At the end the model has the best validated weights. Raises Interrupted after Ctrl-C.
+    def optimizer(self, stage: Stage) -> torch.optim.Optimizer:
+        """A new optimizer over the weights that learn in this stage; the others rest."""
+        return schedule.new_optimizer(self.settings, stage, self.model, getattr(self.training, "of_layer", None))
+
+    def steps(self, stage: Stage, optimizer: torch.optim.Optimizer) -> Iterator[int]:
+        """For each step that is left of the stage: the iterations to unroll.
+
+        Between the steps: learning rate, metrics, validation, best weights, checkpoint. Raises Interrupted after
+        Ctrl-C.
         """
-        self._restore(optimizer)
+        self._begin(stage, optimizer)
         started = time.perf_counter() - self.seconds
-        while self.step < self.settings.steps and not self._out_of_patience():
-            if self._stop:
-                self._save(optimizer)
-                raise Interrupted(f"stopped after step {self.step} of {self.settings.steps}; "
-                                  f"resume the run in {self.folder} to continue from there")
-            rate = self.settings.rate_at(self.step)
+        while self._done < stage.steps and not self._out_of_patience():
+            self._stop_here(optimizer)
+            rate = stage.rate * self._scale * schedule.course(self.settings, self._done, stage.steps)
             for group in optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * group["share"]
             self._losses = []
-            yield self.step
+            yield schedule.unrolled(self.settings, stage, self._done)
             self.step += 1
+            self._done += 1
             self.seconds = time.perf_counter() - started
             loss = sum(self._losses) / len(self._losses) if self._losses else None
-            due = self.step % self.settings.validate_every == 0 or self.step == self.settings.steps
-            value = self._validate(loss) if due else None
-            self._write_metrics(loss, rate, value)
+            due = self._done % self.settings.validate_every == 0 or self._done == stage.steps
+            value = self._validate(stage, loss) if due else None
+            self._write_metrics(stage, loss, rate, value)
             if due:
                 self._save(optimizer)
             self.display.update(self.step, loss, value, self.best)
-        if self.dropped:
-            self.display.say(f"{self.dropped} updates were dropped: loss or gradient out of range")
-        self.model.load_state_dict(self.best_weights)
+
+    def draw(self, sample: Callable[..., Any]) -> Any:
+        """The next problems: fresh ones, or those whose turn it is with `samples fixed(N)`, kept in memory."""
+        s = self.settings
+        count = s.samples.get("")
+        if count is None:
+            self._problem = sample(s, s.batch, self.generator, self.shared)
+        else:
+            turn = self.step % math.ceil(count / s.batch)
+            if turn not in self._kept:      # the last batch holds the rest
+                size = min(s.batch, count - turn * s.batch)
+                self._kept[turn] = sample(s, size, s.generator(10 + turn), self.shared)
+            self._problem = self._kept[turn]
+        if s.dtype.word == "bfloat16":
+            with suppress(ValueError):      # computed before the iterations: in bfloat16 it would be no upper bound
+                getattr(self._problem, "L", None)
+        return self._problem
 
     def log(self, loss: Tensor) -> None:
         """Note the loss of one update, before it is made."""
         value = loss.item()
         self._losses.append(value)
-        scale = abs(self.first) if self.first and math.isfinite(self.first) else 1.0
-        exploded = not value <= EXPLODED * scale    # NaN too
-        self._failure = f"the loss is {value:.3g}" if exploded else ""
+        self._guard.note(value)
 
     def clip(self) -> None:
         """Shorten the gradient to `clip_norm`, if there is one; drop it where it would do harm.
 
-        An instance that diverges now and then is a matter of chance, and its shortened gradient teaches the
-        network to avoid it. So an update is dropped (the gradients become None) only when the gradient is not
-        finite, or the loss has exploded and there is no `clip_norm`. Raises Diverged after FAILURES such losses
-        or gradients in a row.
+        Raises Diverged where that happens again and again; the model then has the best validated weights.
         """
-        limit = self.settings.clip_norm
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), math.inf if limit is None else limit).item()
-        if not math.isfinite(norm):
-            self._failure = self._failure or f"the gradient's norm is {norm:.3g}"
-        if not self._failure:
-            self._failures = 0
+        if self._guard.clip(self.model, self.settings.clip_norm, self.step + 1):
             return
-        if not math.isfinite(norm) or limit is None:
-            self.dropped += 1
-            self.model.zero_grad(set_to_none=True)
-        self._failing_since = self._failing_since if self._failures else self.step + 1
-        self._failures += 1
-        if self._failures == FAILURES:
-            self._give_up()
+        iterations = self.plan[self._stage].iterations
+        report = self._guard.report(self.training, self.settings, self.model, self._problem, iterations)
+        self.model.load_state_dict(self.best_weights)
+        self._save_weights()
+        raise Diverged(f"{report}The weights of step {self.best_step} (validation {self.best:.5g}) are kept in "
+                       f"{self.folder / WEIGHTS}. A lower rate or a clip_norm helps most often.")
+
+    def points(self) -> Iterator[dict[str, float]]:
+        """What a search tries: {} first, for the initial values, then the points that are left."""
+        self._restore()
+        tried, (stage,) = list(schedule.points(self.settings)), self.plan
+        if self._resumed is None:
+            yield {}
+            self._guard.first = self._losses[-1]
+            self._save(None)
+        started = time.perf_counter() - self.seconds
+        while self.step < stage.steps:
+            self._stop_here(None)
+            values = tried[self.step]
+            self.step += 1
+            yield values
+            self.seconds = time.perf_counter() - started
+            value = self._losses[-1]
+            self._write_metrics(stage, value, 0.0, None, values)
+            if self.step % self.settings.validate_every == 0 or self.step == stage.steps:
+                self._save(None)
+                self.display.validated(self.step, value, self.best, self.best)
+            self.display.update(self.step, value, None, self.best)
+        self.model.load_state_dict(self.best_weights)
+
+    def judge(self, loss: Tensor) -> None:
+        """Note the loss of the point that is tried; the best one's weights are kept."""
+        self._losses = [loss.item()]
+        self._keep_if_best(self._losses[0])
 
     # ---- between the steps -----------------------------------------------------------------------
-    def _validate(self, loss: float | None) -> float:
+    def _begin(self, stage: Stage, optimizer: torch.optim.Optimizer) -> None:
+        """Resume in the stage, or start it: losses of so many iterations compare only with each other."""
+        self.display.part(stage.name)
+        if self._resumed is not None:
+            self._resumed(optimizer)
+            self._resumed = None
+            return
+        self._done, self._scale, self._idle = 0, 1.0, 0
+        if self.first is None or self.plan[self._stage - 1].iterations != stage.iterations:
+            self.best = math.inf
+            self._guard.first = self._validate(stage, None)
+        self._save(optimizer)
+
+    def _stop_here(self, optimizer: torch.optim.Optimizer | None) -> None:
+        if self._stop:
+            self._save(optimizer)
+            total = sum(stage.steps for stage in self.plan)
+            raise Interrupted(f"stopped after step {self.step} of {total}; "
+                              f"resume the run in {self.folder} to continue from there")
+
+    def _validate(self, stage: Stage, loss: float | None) -> float:
         """The loss on problems that training never sees, the same each time; keeps the best weights."""
+        s = replace(self.settings, dtype="float32") if self.settings.dtype.word == "bfloat16" else self.settings
         if self._validation is None:
-            s = self.settings
-            self._validation = self.training.sample(s, s.validate_batch, s.generator(2), self.shared)
+            sample = getattr(self.training, "solved", self.training.sample)
+            self._validation = sample(s, s.validate_batch, s.generator(2), self.shared)
         with torch.no_grad():
-            losses = self.training.segments(self.settings, self.model, self._validation)
+            losses = self.training.segments(s, self.model, self._validation, stage.iterations)
             values = [each.item() for each in losses]
         value = sum(values) / len(values)
-        if value < self.best:   # never for NaN
-            self.best, self.best_step, self.best_weights = value, self.step, self._weights()
+        better = self._keep_if_best(value)
+        rate = s.rate
+        if rate is not None and rate.word == "plateau" and self._done:
+            self._idle = 0 if better else self._idle + 1
+            if self._idle == rate.get("patience"):
+                self._scale, self._idle = self._scale * rate.get("factor"), 0
         self.display.validated(self.step, loss, value, self.best)
         return value
 
+    def _keep_if_best(self, value: float) -> bool:
+        better = value < self.best      # never for NaN
+        if better:
+            self.best, self.best_step, self.best_weights = value, self.step, self._weights()
+        return better
+
     def _out_of_patience(self) -> bool:
         s = self.settings
-        return s.patience is not None and self.step - self.best_step >= s.patience * s.validate_every
+        since = max(self.best_step, self.step - self._done)     # a new stage gets its own time
+        return s.patience is not None and self.step - since >= s.patience * s.validate_every
 
     def _weights(self) -> dict[str, Tensor]:
         return {name: value.detach().clone() for name, value in self.model.state_dict().items()}
 
-    def _write_metrics(self, loss: float | None, rate: float, validation: float | None) -> None:
-        line = {"step": self.step, "loss": _finite(loss), "rate": rate, "seconds": round(self.seconds, 3)}
+    def _write_metrics(self, stage: Stage, loss: float | None, rate: float, validation: float | None,
+                       point: dict[str, float] | None = None) -> None:
+        line: dict[str, Any] = {"step": self.step, "loss": _finite(loss), "rate": rate,
+                                "seconds": round(self.seconds, 3)}
+        if stage.name:
+            line["stage"] = stage.name
+        if point is not None:
+            line["point"] = point
         if validation is not None:
             line["validation"] = _finite(validation)
         with open(self.folder / METRICS, "a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
-    def _give_up(self) -> None:
-        self.model.load_state_dict(self.best_weights)
-        self._save_weights()
-        raise Diverged(f"training diverged in step {self._failing_since}: {self._failure}, and {FAILURES} updates "
-                       "in a row failed like this. "
-                       f"The weights of step {self.best_step} (validation {self.best:.5g}) are kept in "
-                       f"{self.folder / WEIGHTS}. A lower rate or a clip_norm helps most often.")
-
     # ---- files -----------------------------------------------------------------------------------
-    def _save(self, optimizer: torch.optim.Optimizer) -> None:
+    def _save(self, optimizer: torch.optim.Optimizer | None) -> None:
         """Metrics first, then the checkpoint, which says how many of them count; the weights follow from it."""
         metrics = self.folder / METRICS
         with open(metrics, "ab") as file:
             os.fsync(file.fileno())
-        moments, groups = checkpoint.flatten_optimizer(optimizer)
+        moments, groups = checkpoint.flatten_optimizer(optimizer) if optimizer is not None else ({}, {})
         tensors = checkpoint.joined(
             model=self.model.state_dict(), best=self.best_weights, shared=self.shared, optimizer=moments,
             random=checkpoint.random_state(self.generator))
         checkpoint.save(self.folder / CHECKPOINT, tensors, {
-            "step": self.step, "best": self.best, "best_step": self.best_step, "first": self.first,
-            "dropped": self.dropped, "failures": [self._failures, self._failing_since],
+            "step": self.step, "best": self.best, "best_step": self.best_step,
+            "stage": self._stage, "done": self._done, "plateau": [self._scale, self._idle],
+            "guard": self._guard.state(),
             "seconds": self.seconds, "metrics_bytes": metrics.stat().st_size, "optimizer": groups,
         })
         self._save_weights()
@@ -237,23 +343,29 @@ class Run:
         checkpoint.save(self.folder / WEIGHTS, tensors, {
             "algorithm": s.algorithm, "problem": s.problem, "step": self.best_step, "validation": self.best})
 
-    def _restore(self, optimizer: torch.optim.Optimizer) -> None:
-        """Go on at the last checkpoint; without one, validate the initial weights and write the first."""
+    def _restore(self) -> None:
+        """Go on at the last checkpoint; without one, begin, with the weights of `warm` where there are some."""
         path, metrics = self.folder / CHECKPOINT, self.folder / METRICS
+        for left in self.folder.glob(".*.part"):    # half written when the run was killed
+            left.unlink()
         if not path.exists():
             metrics.write_bytes(b"")
-            self.first = self._validate(None)
-            self._save(optimizer)
+            if (self.folder / WARM).exists():
+                self.display.say(warm.start(self.model, self.shared, self.folder / WARM))
+                self.best_weights = self._weights()
             return
         tensors, meta = checkpoint.load(path)
-        _copy_into(self.shared, checkpoint.part("shared", tensors))
+        copy_into(self.shared, checkpoint.part("shared", tensors))
         self.model.load_state_dict(checkpoint.part("model", tensors))
         self.best_weights = checkpoint.part("best", tensors)
-        checkpoint.restore_optimizer(optimizer, checkpoint.part("optimizer", tensors), meta["optimizer"])
         checkpoint.restore_random_state(self.generator, checkpoint.part("random", tensors))
         self.step, self.best, self.best_step = meta["step"], meta["best"], meta["best_step"]
-        self.first, self.seconds, self.dropped = meta["first"], meta["seconds"], meta["dropped"]
-        self._failures, self._failing_since = meta["failures"]
+        self.seconds = meta["seconds"]
+        self._stage, self._done = meta["stage"], meta["done"]
+        self._scale, self._idle = meta["plateau"]
+        self._guard.restore(meta["guard"])
+        moments = checkpoint.part("optimizer", tensors)
+        self._resumed = lambda optimizer: checkpoint.restore_optimizer(optimizer, moments, meta["optimizer"])
         with open(metrics, "ab") as file:
             file.truncate(meta["metrics_bytes"])    # lines after the checkpoint will be written again
         self._save_weights()
@@ -283,29 +395,7 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def _copy_into(shared: dict[str, Tensor], saved: dict[str, Tensor]) -> None:
+def copy_into(shared: dict[str, Tensor], saved: dict[str, Tensor]) -> None:
     """In place: the model and the problems hold the same tensors."""
     for name, value in saved.items():
         shared[name].copy_(value)
-
-
-class Trained(NamedTuple):
-    """A finished (or stopped) run, ready for use"""
-
-    model: nn.Module            # with the best validated weights
-    shared: dict[str, Tensor]   # the data that all instances share, {} for most algorithms
-    settings: Settings
-    training: ModuleType        # its `sample(settings, batch, generator, shared)` draws problems
-
-
-def load_run(folder: Path | str) -> Trained:
-    """The best weights of a run folder. Raises RunError where there are none."""
-    folder = Path(folder)
-    run = Run.resume(folder, quiet=True)
-    try:
-        tensors, _ = checkpoint.load(folder / WEIGHTS)
-    except FileNotFoundError:
-        raise RunError(f"{folder} has no weights yet") from None
-    _copy_into(run.shared, checkpoint.part("shared", tensors))
-    run.model.load_state_dict(checkpoint.part("model", tensors))
-    return Trained(run.model.eval(), run.shared, run.settings, run.training)

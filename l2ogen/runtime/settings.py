@@ -1,76 +1,67 @@
 """The settings of one training run: a frozen value that is checked when it is made and survives JSON."""
 from __future__ import annotations
 
-import difflib
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import MISSING, dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
 import torch
-from torch import nn
 
-OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "sgd": torch.optim.SGD,
-}
-# The learning rate as a fraction of `rate`, at the fraction t of the training, 0 <= t < 1.
-SCHEDULES: dict[str, Callable[[float], float]] = {
-    "constant": lambda t: 1.0,
-    "cosine": lambda t: 0.5 * (1 + math.cos(math.pi * t)),
-}
-DTYPES = {"float32": torch.float32, "float64": torch.float64}
+from l2ogen import vocabulary as v
+from l2ogen.runtime.phrases import phrase, suggestion
 
-
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """" (did you mean ...?)", or the choices where nothing is near."""
-    known = list(known)
-    near = difflib.get_close_matches(name, known, n=1)
-    return f" (did you mean {near[0]!r}?)" if near else f" (there is {', '.join(known)})"
+DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.float32}
 
 
 @dataclass(frozen=True)
 class Settings:
     """What a training run depends on, besides the code.
 
-    A step draws one batch of problems. Either the algorithm runs for `horizon` iterations on it, with one
-    update of the weights after each segment of `truncate` iterations (truncated backpropagation), or it has
-    `layers` layers and one update. Raises ValueError for a value that makes no sense.
+    Every setting is called as in the `train` block of a spec, and takes a number or the text that stands there;
+    it is kept as a number or a Phrase. Raises ValueError for a value that makes no sense and for contradictions.
     """
 
     algorithm: str
     problem: str
     sizes: Mapping[str, float] = field(default_factory=dict)    # of the problems, e.g. {"m": 20, "n": 40}
+    loss: str = ""                  # as in the spec; the code decides it
     horizon: int | None = None      # iterations, or
     layers: int | None = None       # layers: one of the two
     truncate: int | None = None     # iterations per update of the weights; None: the horizon
-    steps: int = 500                # batches of problems
+    curriculum: Any = None          # curriculum(horizon = 20, every = 100): so much longer after so many steps
+    steps: int | None = None        # batches of problems; None: 500, or what `schedule` or `search` says
     batch: int = 64                 # problems per batch
-    optimizer: str = "adam"         # adam | adamw | sgd
-    rate: float = 1e-3              # learning rate
-    schedule: str = "constant"      # constant | cosine, which goes from `rate` to 0
+    samples: Any = "fresh"          # fresh | fixed(1000)
+    optimizer: Any = None           # adam | adamw | sgd, with (rate = 0.001) and more; None: adam
+    rate: Any = None                # constant | cosine | step(...) | plateau(...); None: constant
     clip_norm: float | None = None  # the gradient is shortened to this 2-norm; None: never
+    schedule: Any = None            # layerwise(...), joint(...), one after another; None: all weights at once
+    search: Any = None              # grid(...) | random(...) over learned scalars, instead of gradients
     seed: int = 0
-    dtype: str = "float32"          # float32 | float64
+    dtype: Any = "float32"          # float32 | float64 | bfloat16: float32 weights, the iterations autocast
     device: str = "auto"            # auto: cuda where there is one, else cpu
-    validate_every: int = 20        # steps; a checkpoint is written each time
-    validate_batch: int = 256       # problems in the fixed validation set
-    patience: int | None = None     # validations without improvement before training ends; None: never
+    validate: Any = "validate"      # validate(every = 20, batch = 256): steps; a checkpoint is written each time
+    patience: int | None = None     # validations without improvement that end a training, or a part of `schedule`
+    warm: str | None = None         # a run folder whose weights the training starts from
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "sizes", dict(self.sizes))
+        object.__setattr__(self, "sizes", {n: _size(n, value) for n, value in dict(self.sizes).items()})
         for each in fields(self):
-            object.__setattr__(self, each.name, _of_kind(each.name, str(each.type), getattr(self, each.name)))
-        if (self.horizon is None) == (self.layers is None):
+            value = getattr(self, each.name)
+            if value is not None and each.name not in ("sizes", "loss"):
+                object.__setattr__(self, each.name, _checked(each.name, value))
+            elif value is None and each.default is not None:
+                raise ValueError(f"`{each.name}` must be set")
+        if self.horizon is None and self.layers is None:
             raise ValueError("a training needs either `horizon` (iterations) or `layers`, not both")
-        if self.truncate is not None and self.truncate > self.iterations:
-            raise ValueError(f"`truncate` is {self.truncate}, more than the {self.iterations} iterations")
-        for name, choices in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("dtype", DTYPES)):
-            if (value := getattr(self, name)) not in choices:
-                raise ValueError(f"`{name}` cannot be {value!r}{suggestion(value, choices)}")
+        defaults = {each.name: each.default for each in fields(self)} | {"samples": v.Phrase("fresh")}
+        given = {name: value for name, old in defaults.items() if (value := getattr(self, name)) != old}
+        for clash in v.clashes(given, " over k of " in self.loss if self.loss else None):
+            raise ValueError(f"{clash.message}: {clash.help}")
         if self.device != "auto":
             try:
                 torch.device(self.device)
@@ -87,45 +78,85 @@ class Settings:
         """Iterations per update of the weights."""
         return self.truncate or self.iterations
 
+    @property
+    def validate_every(self) -> int:
+        every: int = self.validate.get("every", 20)
+        return every
+
+    @property
+    def validate_batch(self) -> int:
+        batch: int = self.validate.get("batch", 256)
+        return batch
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate that the optimizer starts with."""
+        rate: float = self.optimizer.get("rate", 1e-3) if self.optimizer is not None else 1e-3
+        return rate
+
     @cached_property
     def like(self) -> dict[str, Any]:
         """dtype and device, as keyword arguments of torch's constructors"""
         device = self.device
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
-        return {"dtype": DTYPES[self.dtype], "device": torch.device(device)}
+        return {"dtype": DTYPES[self.dtype.word], "device": torch.device(device)}
+
+    def precision(self) -> AbstractContextManager[Any]:
+        """Around an iteration: with `dtype bfloat16`, products are computed in it; weights and data stay float32."""
+        if self.dtype.word != "bfloat16":
+            return nullcontext()
+        return torch.autocast(self.like["device"].type, torch.bfloat16)
 
     def generator(self, offset: int = 0) -> torch.Generator:
         """Random numbers on the device, decided by the seed; another `offset` gives an independent stream."""
         # A prime far from the small numbers that people take for seeds keeps the streams of two seeds apart.
         return torch.Generator(self.like["device"]).manual_seed(self.seed + 1_000_003 * offset)
 
-    def new_optimizer(self, model: nn.Module) -> torch.optim.Optimizer:
-        return OPTIMIZERS[self.optimizer](model.parameters(), lr=self.rate)
-
-    def rate_at(self, step: int) -> float:
-        """The learning rate of step 0 .. steps - 1"""
-        return self.rate * SCHEDULES[self.schedule](step / self.steps)
-
     def override(self, **changes: Any) -> Settings:
-        """The same settings with some changed; a size may be given by its own name. None changes nothing."""
+        """The same settings with some changed. None changes nothing.
+
+        A size may be given by its own name, an option by those of its setting and its own: `validate_every=50`.
+        A number for `rate` is the optimizer's rate. `layers`, `horizon`, `schedule`, `search` also replace what they
+        contradict.
+        """
         changes = {name: value for name, value in changes.items() if value is not None}
-        names = [each.name for each in fields(self)]
         sizes = dict(self.sizes) | dict(changes.pop("sizes", {}))
         for name in [name for name in changes if name in self.sizes]:
             sizes[name] = changes.pop(name)
             if isinstance(self.sizes[name], int) and float(sizes[name]) != int(float(sizes[name])):
                 raise ValueError(f"`{name}` must be a whole number > 0, not {sizes[name]!r}")
-        for name in changes:
-            if name not in names:
-                raise ValueError(f"unknown setting `{name}`{suggestion(name, [*names, *self.sizes])}")
         for name in sizes:
             if self.sizes and name not in self.sizes:
                 raise ValueError(f"unknown size `{name}`{suggestion(name, self.sizes)}")
+        names = [each.name for each in fields(self)]
+        if "loss" in changes:
+            raise ValueError("`loss` is part of the code: change it in the spec, or with `l2ogen train --loss`")
+        if _is_number(changes.get("rate")):
+            changes["optimizer_rate"] = changes.pop("rate")
+        options = {name: changes.pop(name) for name in list(changes) if name not in names and _owner(name)}
+        for name in changes:
+            if name not in names:
+                raise ValueError(f"unknown setting `{name}`{suggestion(name, [*names, *self.sizes])}")
+        for name, others in v.REPLACES.items():
+            if name in changes:
+                changes = dict.fromkeys(others) | changes
+        if "schedule" in changes and self.optimizer is not None and v.rated(phrase("schedule", changes["schedule"])):
+            changes = {"optimizer": self.optimizer.with_options(rate=None)} | changes
+        for name, value in options.items():
+            owner, option = str(_owner(name)), name.removeprefix(f"{_owner(name)}_")
+            old = changes.get(owner, getattr(self, owner)) or {"optimizer": "adam"}.get(owner)
+            if old is None:
+                raise ValueError(f"`{name}` is an option of `{owner}`, which is not set")
+            changes[owner] = str(phrase(owner, old).with_options(**{option: value}))
         return replace(self, **changes, sizes=sizes)
 
+    def as_dict(self) -> dict[str, Any]:
+        """What JSON can hold: numbers, and phrases as text."""
+        return {each.name: v.text(getattr(self, each.name)) for each in fields(self)}
+
     def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=2) + "\n"
+        return json.dumps(self.as_dict(), indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Settings:
@@ -139,32 +170,44 @@ class Settings:
         return cls(**values)
 
 
-def _of_kind(name: str, kind: str, value: Any) -> Any:
-    """The value as the kind that its annotation names; a number may come as text, as on a command line."""
-    if name == "sizes":
-        return {size: _of_kind(size, "size", number) for size, number in value.items()}
-    if value is None and kind.endswith("None"):
-        return None
+def _owner(name: str) -> str | None:
+    """`validate` for `validate_every`"""
+    owner, _, option = name.partition("_")
+    return owner if any(option in form.options for form in v.FORMS.get(owner, {}).values()) and option else None
+
+
+def _is_number(value: Any) -> bool:
     try:
-        if kind.startswith("str"):
-            if not isinstance(value, str):
-                raise ValueError
-            return value
-        if isinstance(value, bool):
-            raise ValueError
-        number = float(value)
-        whole = number == int(number)
-        if kind == "size":          # m = 20, but density = 0.1
-            number = int(number) if whole and not isinstance(value, float) else number
-        elif kind.startswith("int"):
-            if not whole:
-                raise ValueError
-            number = int(number)
-        least = 0 if name == "seed" else None
-        if not math.isfinite(number) or (number < 0 if least == 0 else number <= 0):
-            raise ValueError
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return not isinstance(value, bool)
+
+
+def _number(value: Any) -> Any:
+    """A number may come as text, as on a command line."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+def _checked(name: str, value: Any) -> Any:
+    if name in v.NUMBERS:
+        number = v.NUMBERS[name].read(_number(value))
+        if number is None:
+            raise ValueError(f"`{name}` must be {v.NUMBERS[name].wanted}, not {value!r}")
         return number
-    except (TypeError, ValueError, OverflowError):
-        wanted = ("text" if kind.startswith("str") else "a number > 0" if not kind.startswith("int")
-                  else "a whole number >= 0" if name == "seed" else "a whole number > 0")
-        raise ValueError(f"`{name}` must be {wanted}, not {value!r}") from None
+    if name in v.FORMS:
+        return phrase(name, value)
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"`{name}` must be text, not {value!r}")
+    return value
+
+
+def _size(name: str, value: Any) -> float:
+    """m = 20, but density = 0.1"""
+    number = _number(value)
+    if isinstance(value, bool) or not isinstance(number, int | float) or not math.isfinite(number) or number <= 0:
+        raise ValueError(f"`{name}` must be a number > 0, not {value!r}")
+    return int(number) if number == int(number) and not isinstance(value, float) else number

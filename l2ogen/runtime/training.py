@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,9 @@ from rich.console import Console
 from l2ogen.runtime.loading import load_module
 from l2ogen.runtime.run import Interrupted, Run, RunError
 from l2ogen.runtime.settings import Settings
+from l2ogen.vocabulary import FORMS
 
-FIXED = {"algorithm", "problem", "sizes"}   # what the code itself decides; each size is an option of its own
+FIXED = {"algorithm", "problem", "sizes", "loss"}   # what the code itself decides; each size is an option of its own
 
 
 def train(run: Run) -> Run:
@@ -22,7 +22,7 @@ def train(run: Run) -> Run:
     Raises Diverged, or Interrupted after Ctrl-C; both leave a folder that can be used.
     """
     with run.session():
-        run.training.train(run)
+        (run.training.search if run.settings.search is not None else run.training.train)(run)
     return run
 
 
@@ -39,10 +39,14 @@ def _main(source: Path, settings: Settings, arguments: list[str] | None) -> int:
                         metavar="FOLDER", help="the run folder (default: %(default)s)")
     parser.add_argument("--resume", action="store_true", help="continue the run at its last checkpoint")
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
-    values = {each.name: getattr(settings, each.name) for each in fields(settings) if each.name not in FIXED}
+    values = {name: value for name, value in settings.as_dict().items() if name not in FIXED}
     for name, value in [*settings.sizes.items(), *values.items()]:
         option = "--" + name.replace("_", "-")
-        parser.add_argument(option, dest=name, metavar="VALUE", help=f"default: {value}")
+        parser.add_argument(option, dest=name, metavar="VALUE", help=f"default: {value}".replace("%", "%%"))
+    for setting, forms in FORMS.items():        # --validate-every 50
+        for option in dict.fromkeys(option for form in forms.values() for option in form.options if option):
+            parser.add_argument(f"--{setting}-{option}".replace("_", "-"), dest=f"{setting}_{option}",
+                                help=argparse.SUPPRESS)
     options: dict[str, Any] = vars(parser.parse_args(arguments))
     folder, resume, quiet = options.pop("run"), options.pop("resume"), options.pop("quiet")
     changes = {name: value for name, value in options.items() if value is not None}
@@ -59,5 +63,5 @@ def _main(source: Path, settings: Settings, arguments: list[str] | None) -> int:
             console.print(f"python {source} --run {folder} --resume", highlight=False, markup=False,
                           soft_wrap=True)
         return 130 if isinstance(error, Interrupted) else 1
-    run.display.say(f"best validation {run.best:.5g} in step {run.best_step}; weights in {folder}")
+    run.display.say(f"{run.result}; weights in {folder}")
     return 0

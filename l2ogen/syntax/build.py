@@ -196,9 +196,22 @@ class Builder(Transformer):
     def setting(self, parts: list[Any]) -> t.Setting:
         return make(t.Setting, parts, name_of(parts[0]), parts[1])
 
-    def validate(self, parts: list[Any]) -> t.Setting:
-        call = self.call(parts)
-        return make(t.Setting, parts, call.fn, call)
+    def setting_call(self, parts: list[Any]) -> t.SettingCall:
+        return make(t.SettingCall, parts, name_of(parts[0]), parts[2] if len(parts) > 3 else ())
+
+    def setting_choices(self, parts: list[Any]) -> t.Setting:
+        call = self.setting_call(parts)
+        return make(t.Setting, parts, call.fn, (call,))
+
+    def text(self, parts: list[Any]) -> t.Text:
+        return make(t.Text, parts, str(parts[0])[1:-1])
+
+    def keyword_tuple(self, parts: list[Any]) -> t.Keyword:
+        several = make(t.Tuple, parts[2:], (parts[3], *parts[5]))
+        return make(t.Keyword, [*parts[:2], several], name_of(parts[0]), several)
+
+    def interval(self, parts: list[Any]) -> t.Interval:
+        return make(t.Interval, parts, name_of(parts[0]), parts[3], parts[5])
 
     def loss(self, parts: list[Any]) -> t.Loss:
         if len(parts) == 2:
@@ -211,6 +224,12 @@ class Builder(Transformer):
 
     def compute(self, parts: list[Any]) -> t.Compute:
         return make(t.Compute, parts, name_of(parts[0]), parts[2])
+
+    def load(self, parts: list[Any]) -> t.Load:
+        return make(t.Load, parts, str(parts[1])[1:-1], parts[3], file_span=span_of(parts[1]))
+
+    def array(self, parts: list[Any]) -> t.Array:
+        return make(t.Array, parts, name_of(parts[0]), name_of(parts[-1]))
 
     # -- expressions
     def number(self, parts: list[Any]) -> t.Number:

@@ -25,6 +25,7 @@ STATEMENTS = {
     "train": "on lasso(m = 20, n = 40)",
     "sample": "A ~ gaussian(m, n)",
     "variant": "B = I",
+    "load": "A = W",
 }
 """What a line of each block looks like."""
 

@@ -245,9 +245,21 @@ class _Printer:
         return f"{n.claim.id} {n.verdict.id}"
 
     def _Setting(self, n: t.Setting) -> str:
-        if isinstance(n.value, t.Call) and n.value.fn == n.name:  # validate(every = 20)
-            return self.text(n.value)
-        return f"{n.name.id} {self.text(n.value)}"
+        first = n.values[0]
+        if isinstance(first, t.SettingCall) and first.fn.span == n.name.span:  # validate(every = 20)
+            return self.text(first)
+        return f"{self.text(n.name)} {self.list(n.values)}"
+
+    _SettingCall = _Call
+
+    def _Text(self, n: t.Text) -> str:
+        return f'"{n.text}"'
+
+    def _Tuple(self, n: t.Tuple) -> str:
+        return f"({self.list(n.items)})"
+
+    def _Interval(self, n: t.Interval) -> str:
+        return f"{self.text(n.name)} {self.op('in')} [{self.text(n.low)}, {self.text(n.high)}]"
 
     def _Loss(self, n: t.Loss) -> str:
         over = f"{n.reduction} over {n.over.id} of " if n.reduction and n.over else ""
@@ -259,6 +271,12 @@ class _Printer:
 
     def _Compute(self, n: t.Compute) -> str:
         return f"{self.text(n.name)} = {self.text(n.value)}"
+
+    def _Load(self, n: t.Load) -> str:
+        return f'load "{n.file}" {{ {"; ".join(map(self.text, n.arrays))} }}'
+
+    def _Array(self, n: t.Array) -> str:
+        return self.text(n.name) + (f" = {self.text(n.array)}" if n.array != n.name else "")
 
     def _Broken(self, n: t.Broken) -> str:
         assert self.source is not None

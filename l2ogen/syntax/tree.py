@@ -230,9 +230,49 @@ class Expectation(Node):
 
 
 @dataclass(frozen=True)
+class Text(Expr):
+    """`"runs/first"`"""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Tuple(Expr):
+    """`(1e-2, 2e-3)` among the options of a setting."""
+
+    items: tuple[Expr, ...]
+
+
+@dataclass(frozen=True)
+class Interval(Node):
+    """`c in [0, 1]`"""
+
+    name: Name
+    low: Expr
+    high: Expr
+
+
+@dataclass(frozen=True)
+class SettingCall(Expr):
+    """`adam(rate = 1e-2)`, `grid(c in [0, 1], points = 11)`"""
+
+    fn: Name
+    args: tuple[Expr | Keyword | Interval, ...]
+
+
+@dataclass(frozen=True)
 class Setting(Node):
     name: Name
-    value: Expr
+    values: tuple[Expr, ...]
+    """One; several for a list such as `schedule`. Of `validate(every = 20)`: the call itself."""
+
+    @property
+    def word(self) -> str:
+        return self.name.id
+
+    @property
+    def span_of_values(self) -> Span:
+        return self.values[0].span.to(self.values[-1].span)
 
 
 @dataclass(frozen=True)
@@ -241,6 +281,7 @@ class Loss(Node):
     """`mean` or `sum` over the iterations; None: the last iterate alone."""
     over: Name | None
     term: Expr
+    word = "loss"
 
 
 @dataclass(frozen=True)
@@ -258,6 +299,23 @@ class Compute(Node):
 
     name: Name
     value: Expr
+
+
+@dataclass(frozen=True)
+class Array(Node):
+    """`b = Y`: the array Y of a file as b; `b` alone is the array of that name."""
+
+    name: Name
+    array: Name
+
+
+@dataclass(frozen=True)
+class Load(Node):
+    """`load "file.npz" { A = W; b = Y }`"""
+
+    file: str
+    arrays: tuple[Array | Broken, ...]
+    file_span: Span = field(compare=False, repr=False, kw_only=True, default=Span(0, 0))
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Any
 
 from ...core import ir
+from ...core.constants import exact
 from .emit import Emitter
 from .facts import constant_gap, enforced, open_end, reparametrization
 from .names import attribute, classes, python_name
@@ -53,10 +54,16 @@ def _parameter_row(p: ir.Parameter) -> dict[str, str]:
     return {"name": p.name, "kind": p.kind, "space": str(p.type), "fact": p.text}
 
 
+def is_start(s: ir.State) -> bool:
+    """Whether a state is declared to start at 0, where a problem may say otherwise."""
+    return s.init.op in ("number", "broadcast") and exact(s.init) == 0
+
+
 def _initial_emitter(a: ir.Algorithm, used: set[str]) -> Emitter:
     names = {("data", d.name): f"problem.{python_name(d.name)}" for d in a.data}
     names |= {("lipschitz", f.lipschitz): "problem.L" for f in a.functions if f.lipschitz}
     names |= {("size", size): where for size, where in step_sizes(a).items()}
+    names |= {("state", s.name): python_name(s.name) for s in a.states}
     names |= {
         ("parameter", p.name): python_name(p.name) if p in carried(a) else f"self.{attribute(a, p)}"
         for p in a.parameters if p.kind == "precomputed"
@@ -73,8 +80,11 @@ def _initial_state(a: ir.Algorithm, s: ir.State, used: set[str]) -> str:
     emitter = _initial_emitter(a, used)
     if s.type.kind == "scalar" and s.init.attr == "0":
         return "problem.zeros(1)"
+    if s.name == a.variable and a.target == "minimize" and not a.data and ir.symbols(s.init) == set() and is_start(s):
+        used.add("start")
+        return "start(problem)"
     value = emitter.tensor(s.init)
-    shared = not any(n.role == "lipschitz" or n.op == "broadcast" for n in s.init.walk())
+    shared = not any(n.role in ("lipschitz", "state") or n.op == "broadcast" for n in s.init.walk())
     if s.type.kind == "vector" and shared:  # what all instances share is repeated for each
         return f"problem.zeros() + {emitter.at(s.init, 2)}"
     return value

@@ -25,6 +25,8 @@ def _needed(template: str, slot: re.Match[str], op: Operator, argument: Node) ->
         return ATOM
     if before.endswith(("(", ", ")) and after.startswith((")", ",")):
         return 0
+    if op.name == "inner":
+        return PRODUCT if slot[1] == "0" else SIGN
     if not before:
         return op.precedence + (op.name == "power")  # ** associates to the right
     reassociates = op.name in ("add", "times") and argument.op not in ("add", "subtract", "times", "over")
@@ -76,6 +78,8 @@ class Emitter:
                 return node.attr, ATOM
             case "symbol":
                 return self.names[node.attr], ATOM
+            case "none":
+                return "None", ATOM
             case "identity":
                 rows = str(node.type.rows)
                 if node.type.kind == "diag":

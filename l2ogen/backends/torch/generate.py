@@ -10,10 +10,11 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ...core import ir
+from ...passes.bind import needs
 from .algorithm import algorithm_context
-from .emit import Emitter
-from .names import TEMPLATES, classes, helper_texts, python_name
-from .problem import literal, problem_context
+from .names import TEMPLATES, classes, helper_texts
+from .problem import ALL, EVALUATED, problem_context
+from .training import training_context
 
 
 @cache
@@ -65,7 +66,8 @@ def _module(program: ir.Algorithm | ir.Problem) -> str:
     used: set[str] = set()
     problem = algorithm = None
     if bound is not None:
-        problem, problem_helpers = problem_context(bound)
+        asked = ALL if isinstance(program, ir.Problem) else EVALUATED | needs(program)
+        problem, problem_helpers = problem_context(bound, asked)
         used |= problem_helpers
     if isinstance(program, ir.Algorithm):
         algorithm, algorithm_helpers = algorithm_context(program)
@@ -84,37 +86,9 @@ def _origin(program: ir.Algorithm | ir.Problem) -> dict[str, str]:
 
 
 def _training(program: ir.Algorithm, stem: str) -> str | None:
-    """None for rules with nothing to train, no loss or no problem to train on."""
-    t = program.training
-    if t.problem is None or t.loss is None or all(p.kind == "fixed" for p in program.parameters):
+    found = training_context(program)
+    if found is None:
         return None
-    iterate, truth = program.variable, f"{program.variable}_true"
-    names = {("state", iterate): f"state.{python_name(iterate)}", ("truth", truth): "problem.x_true"}
-    emitter = Emitter(names | {("iteration", "k"): "(problem.zeros(1) + state.k)"})
-    loss = emitter.tensor(t.loss)
-    context, _ = algorithm_context(program)
-    bound, _ = problem_context(t.problem)
-    bound["class_name"] = classes(program)["problem"]
-    arguments = [f'shared["{name}"]' for name in context["shared_arguments"]]
-    arguments += [f'int(settings.sizes["{name}"])' for name in context["free_sizes"]]
-    arguments += ["layers=settings.iterations"] * bool(context["layers"])
-    return (
-        environment()
-        .get_template("train.py.jinja")
-        .render(
-            algorithm=context,
-            problem=bound,
-            module=stem,
-            arguments=arguments,
-            loss=loss,
-            term_text=t.term_text,
-            loss_text=t.loss_text,
-            loss_helpers=helpers(emitter.helpers),
-            sizes={**dict(t.problem.options), **dict(t.sizes)},
-            settings=dict(t.settings),
-            literal=literal,
-            final_only=t.reduction is None,
-            mean=t.reduction == "mean",
-            **_origin(program),
-        )
-    )
+    context, used = found
+    template = environment().get_template("train.py.jinja")
+    return template.render(module=stem, loss_helpers=helpers(used), **context, **_origin(program))

@@ -12,11 +12,15 @@ from ...core import ir
 
 TEMPLATES = Path(__file__).parent / "templates"
 
-IN_FILES = (
-    "self cls problem state torch nn Tensor State NamedTuple cached_property detach layer layers k generator batch like"
-)
+IN_FILES = """
+self cls problem state torch nn Tensor State NamedTuple cached_property detach layer layers k generator batch like
+folder chosen
+"""
 """Of the generated functions themselves."""
-OF_PROBLEMS = "name data shared defaults like x_true batch zeros L f grad_f r prox_r F sample sample_shared"
+OF_PROBLEMS = """
+name data shared defaults like x_true x0 batch zeros L f grad_f r prox_r F sample sample_shared subgrad_F draw
+stochgrad_f minibatch
+"""
 """Attributes of a problem class."""
 OF_MODULES = """
 add_module apply bfloat16 buffers call_super_init children compile cpu cuda double dump_patches eval extra_repr float

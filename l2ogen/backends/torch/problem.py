@@ -2,73 +2,169 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ...core import ir
-from .emit import Emitter
+from ...core.types import Type
+from .emit import PRODUCT, Emitter
 from .names import classes, python_name
-from .program import shape
+from .sampling import options_of, sample_lines
+
+ALL = frozenset({"grad", "prox", "L", "subgrad", "stochgrad"})
+"""What a problem class can hold besides the values of its functions."""
+
+EVALUATED = frozenset({"grad", "prox", "L"})
+"""What runtime/evaluation.py uses to solve a problem; the problem beside an algorithm has it, too."""
 
 
-def problem_context(p: ir.Problem) -> tuple[dict[str, Any], set[str]]:
-    """The template's variables, and the helpers that the class uses."""
-    names = {("data", d.name): f"self.{python_name(d.name)}" for d in p.data}
-    names |= {("variable", p.variable): "x", ("argument", "v"): "v", ("argument", "P"): "P"}
-    own = str(p.variable_type.rows)
-    emitter = Emitter(names, lambda size: "self.zeros()" if size == own else f"self.zeros({size})", like="self.like")
-    text = emitter.text
+def problem_context(p: ir.Problem, needs: frozenset[str] = ALL) -> tuple[dict[str, Any], set[str]]:
+    """The template's variables, and the helpers that the class uses. `needs`: which methods the class gets."""
     sizes, checks = _sizes(p)
+    names = {("data", d.name): f"self.{python_name(d.name)}" for d in p.data}
+    names |= {("size", size): f"self.{python_name(size)}" for size in sizes}
+    names |= {
+        ("variable", p.variable): "x",
+        ("argument", "v"): "v",
+        ("argument", "P"): "P",
+        ("argument", "draw"): "draw",
+    }
+    own = str(p.variable_type.rows)
+    emitter = Emitter(
+        names, lambda size: "self.zeros()" if size == own else f"self.zeros({in_class(size)})", like="self.like"
+    )
+    emitter.sizes = {str(n.type.rows): in_class(str(n.type.rows)) for n in _nodes(p) if n.op == "identity"}
     context = {
         "name": p.name,
         "class_name": classes(p)["problem"],
         "doc": p.doc,
         "goal": p.objective_text,
-        "data": [_datum(d) for d in p.data],
+        "variable": python_name(p.variable),
+        "data": [_datum(d, emitter) for d in p.data],
         "data_names": _tuple([python_name(d.name) for d in p.data]),
         "shared": [python_name(d.name) for d in p.data if d.shared],
         "shared_names": _tuple([python_name(d.name) for d in p.data if d.shared]),
-        "sizes": sizes,
+        "sizes": {f"self.{python_name(size)}": where for size, where in sizes.items()},
         "checks": checks,
-        "size": str(p.variable_type.rows),
-        "like": next(python_name(d.name) for d in p.data if d.type.kind != "scalar"),
+        "groups": list(dict.fromkeys(emitter.text(g) for g in p.groups)),
+        "boxes": [(emitter.at(low, PRODUCT - 1), emitter.at(high, PRODUCT - 1)) for low, high in p.boxes],
+        "size": in_class(own),
+        "rows": own,
+        "like": next((python_name(d.name) for d in p.data if d.type.kind != "scalar"), None),
         "batch": _batch(p),
-        "smooth": p.smooth
-        and {
-            "text": p.smooth.text,
-            "value": text(p.smooth.value),
-            "gradient": text(p.smooth.gradient),
-            "lipschitz": emitter.tensor(p.smooth.lipschitz),
-        },
-        "prox": p.prox and {"text": p.prox.text, "value": text(p.prox.value), "prox": text(p.prox.prox)},
-        "options": [{"name": n, "value": literal(v)} for n, v in p.options],
+        "external": p.smooth is not None and p.smooth.external,
+        "smooth": _smooth(p.smooth, emitter, needs),
+        "prox": _prox(p.prox, emitter, needs),
+        "needs": needs,
+        "subgrad": "subgrad" in needs and (p.prox is None or p.prox.subgradient is not None),
         "draws": sample_lines(p, emitter.helpers),
-        "truth": next((python_name(d.name) for d in p.draws if d.name == f"{p.variable}_true"), None),
-    }
+        "truth": next((python_name(n) for n in _drawn(p) if n == f"{p.variable}_true"), None),
+        **options_of(p),
+    }  # fmt: skip
+    if context["external"]:
+        emitter.helpers.add("gradient")
     return context, emitter.helpers
 
 
-def _datum(d: ir.Datum) -> dict[str, Any]:
-    space = shape(d.type)
+def in_class(size: str) -> str:
+    """A size as text inside of a method: `2*n` -> `2*self.n`"""
+    return re.sub(r"[A-Za-z]\w*", lambda name: f"self.{python_name(name[0])}", size)
+
+
+def _nodes(p: ir.Problem) -> list[ir.Node]:
+    parts = [p.smooth.value, p.smooth.gradient, p.smooth.lipschitz] if p.smooth else []
+    parts += [p.prox.value, p.prox.prox] if p.prox else []
+    return [n for part in parts if part is not None for n in part.walk()]
+
+
+def _drawn(p: ir.Problem) -> list[str]:
+    return [n for d in p.draws for n in ([d.name] if isinstance(d, ir.Draw) else [name for name, *_ in d.arrays])]
+
+
+def _smooth(part: ir.SmoothPart | None, emitter: Emitter, needs: frozenset[str]) -> dict[str, Any] | None:
+    if part is None or part.external:
+        return None if part is None else {"text": part.text, "stochastic": None}
+    assert part.value is not None and part.gradient is not None and part.lipschitz is not None
+    found: dict[str, Any] = {"text": part.text, "value": emitter.text(part.value)}
+    found |= dict.fromkeys(("gradient", "lipschitz", "stochastic"))
+    if needs & {"grad", "subgrad"}:
+        found["gradient"] = emitter.text(part.gradient)
+    if "L" in needs:
+        own = any(n.op in ("spectral", "spectral_squared", "norm_inf") for n in part.lipschitz.walk())
+        text = emitter.at(part.lipschitz, PRODUCT)
+        found["lipschitz"] = emitter.text(part.lipschitz) if own else f"self.zeros(1) + {text}"
+    if "stochgrad" in needs and part.stochastic is not None and part.rows is not None:
+        found["stochastic"], found["rows"] = emitter.text(part.stochastic), in_class(str(part.rows.rows))
+        emitter.helpers.add("draw_rows")
+    return found
+
+
+def _prox(part: ir.ProxPart | None, emitter: Emitter, needs: frozenset[str]) -> dict[str, Any] | None:
+    if part is None:
+        return None
+    found: dict[str, Any] = {"text": part.text, "value": emitter.text(part.value)}
+    found |= dict.fromkeys(("prox", "subgradient"))
+    found["metric"] = "P is a scalar or a diagonal" if "diagonal" in part.metrics else "P is a scalar"
+    if "prox" in needs:
+        found["prox"] = emitter.text(part.prox)
+    if "subgrad" in needs and part.subgradient is not None:
+        found["subgradient"] = emitter.at(part.subgradient, PRODUCT - 1)
+    return found
+
+
+def axes(type_: Type) -> list[str]:
+    """The size of each axis behind the leading dimensions."""
+    sizes = [str(size) for size in type_.sizes]
+    return sizes * 2 if type_.kind == "sym" else sizes
+
+
+def _datum(d: ir.Datum, emitter: Emitter) -> dict[str, Any]:
+    sizes = axes(d.type) if d.shared else ["...", *axes(d.type)]
+    space = f"({', '.join(sizes)}{',' * (len(sizes) == 1)})"
     if d.type.kind == "scalar":
         space = "number or (..., 1)"
-    elif d.shared:
-        space = space.replace("..., ", "")
-    r = d.range
-    positive = r is not None and r.low is not None and r.low.attr == "0" and r.low_open
-    return {"name": python_name(d.name), "shape": space, "scalar": d.type.kind == "scalar", "positive": positive}
+    name = python_name(d.name)
+    return {
+        "name": name, "shape": space, "scalar": d.type.kind == "scalar", "symmetric": d.type.kind == "sym",
+        "facts": _facts(d, f"self.{name}", emitter),
+    }  # fmt: skip
+
+
+def _facts(d: ir.Datum, name: str, emitter: Emitter) -> list[tuple[str, str]]:
+    """(what holds, as Python, as text) of each declared bound."""
+    found = []
+    r = d.range or ir.Range()
+    for end, opened, sign in ((r.low, r.low_open, ">"), (r.high, r.high_open, "<")):
+        if end is None:
+            continue
+        op = sign + "=" * (not opened)
+        shown = f"{d.name} {op} {emitter.text(end).replace('self.', '')}"
+        if d.type.kind == "sym":
+            emitter.helpers.add("semidefinite")
+            difference = (
+                name
+                if end.attr == "0"
+                else f"{name} - {emitter.per_matrix(end)} * torch.eye({name}.shape[-1], **self.like)"
+            )
+            found.append((f"semidefinite({difference if sign == '>' else f'-({difference})'})", shown))
+        else:
+            found.append((f"bool(({name} {op} {emitter.at(end, 1)}).all())", shown))
+    return found
 
 
 def _sizes(p: ir.Problem) -> tuple[dict[str, str], list[dict[str, Any]]]:
     """Size -> the axis it is read from; and the other axes that must agree with it."""
     sizes: dict[str, str] = {}
-    checks = []
+    checks: list[dict[str, Any]] = []
     for d in p.data:
-        for i, size in enumerate(d.type.sizes):
-            axis = i - len(d.type.sizes)
-            if str(size) in sizes:
-                checks.append({"name": python_name(d.name), "axis": axis, "size": str(size)})
-            elif str(size).isidentifier():
-                sizes[str(size)] = f"{python_name(d.name)}.shape[{axis}]"
+        own = axes(d.type)
+        for i, size in enumerate(own):
+            if size in sizes or not size.isidentifier():
+                checks.append({"name": python_name(d.name), "axis": i - len(own), "size": size})
+            else:
+                sizes[size] = f"{python_name(d.name)}.shape[{i - len(own)}]"
+    for check in checks:
+        check["value"] = in_class(check["size"])
     return sizes, checks
 
 
@@ -79,37 +175,5 @@ def _tuple(names: list[str]) -> str:
 
 def _batch(p: ir.Problem) -> str:
     """The leading dimensions of the data, where some may have none: one dictionary for many right-hand sides."""
-    own = [f"self.{python_name(d.name)}.shape[:-{len(d.type.sizes) or 1}]" for d in p.data if not d.shared]
+    own = [f"self.{python_name(d.name)}.shape[:-{len(axes(d.type)) or 1}]" for d in p.data if not d.shared]
     return f"torch.broadcast_shapes({', '.join(own)})" if own else "torch.Size()"
-
-
-def sample_lines(p: ir.Problem, used: set[str]) -> dict[str, list[str]]:
-    """The lines that draw instances: those of the shared data, and the rest."""
-    shared = {d.name for d in p.data if d.shared}
-    names = {("option", n): n for n, _ in p.options} | {
-        (role, d.name): python_name(d.name) for d in p.draws for role in ("data", "truth")
-    }
-    emitter = Emitter(names, "torch.zeros(batch, {}, **like)".format, helpers=used)
-    lines: dict[str, list[str]] = {"shared": [], "own": []}
-    for d in p.draws:
-        arguments = [emitter.text(a) for a in d.arguments]
-        if d.law:
-            front = [] if d.name in shared else ["batch"]
-            if d.law == "bernoulli_gaussian":
-                arguments[1] = f"density={arguments[1]}"
-            text = f"{d.law}({', '.join([*front, *arguments])}, generator=generator, like=like)"
-            used.add(d.law)
-            if d.normalized:
-                text = f"columns_normalized({text})"
-                used.add("columns_normalized")
-        else:
-            text = emitter.tensor(d.arguments[0]) if d.type.kind != "scalar" else arguments[0]
-        if d.snr is not None:
-            text = f"with_noise({text}, {emitter.text(d.snr)}, generator)"
-            used.add("with_noise")
-        lines["shared" if d.name in shared else "own"].append(f"{python_name(d.name)} = {text}")
-    return lines
-
-
-def literal(value: float) -> str:
-    return str(int(value)) if value == int(value) else repr(value)

@@ -1,7 +1,15 @@
 """Functions that generated modules may need: each gets a copy of those it uses. The compiler reads this as text."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
+
+
+def start(problem) -> Tensor:  # type: ignore[no-untyped-def]
+    """Where the iterate starts: at `problem.x0` where there is one, else at 0; (..., n)"""
+    x0 = getattr(problem, "x0", None)
+    return problem.zeros() if x0 is None else problem.zeros() + x0
 
 
 def matvec(M: Tensor, v: Tensor) -> Tensor:
@@ -29,9 +37,10 @@ def soft_ss(v: Tensor, theta: Tensor | float, p: Tensor | float) -> Tensor:
 def quantile(v: Tensor, q: Tensor | float) -> Tensor:
     """The q-quantile over the last axis, (..., 1), linear between entries; q is a number or (..., 1)."""
     ordered = v.sort(-1).values
-    place = (torch.as_tensor(q, dtype=v.dtype, device=v.device) * (v.shape[-1] - 1)).clamp(0, v.shape[-1] - 1)
-    low = place.nan_to_num().floor().expand(*v.shape[:-1], 1)  # where q is nan, so is the result
-    below, above = (ordered.gather(-1, i.long()) for i in (low, (low + 1).clamp(max=v.shape[-1] - 1)))
+    last = v.shape[-1] - 1
+    place = (torch.as_tensor(q, dtype=v.dtype, device=v.device) * last).nan_to_num().clamp(0, last)
+    low = place.floor().expand(*v.shape[:-1], 1)
+    below, above = (ordered.gather(-1, i.long()) for i in (low, (low + 1).clamp(max=last)))
     return below + (place - low) * (above - below)
 
 
@@ -82,6 +91,67 @@ def spectral_squared(M: Tensor) -> Tensor:
     gram = M @ M.mT if M.shape[-2] < M.shape[-1] else M.mT @ M
     largest = torch.linalg.eigvalsh(gram)[..., -1:]
     return largest * (1 + max(16, *M.shape[-2:]) * torch.finfo(M.dtype).eps)
+
+
+def unit(v: Tensor) -> Tensor:
+    """v/||v||_2, and 0 for v = 0."""
+    size = torch.linalg.vector_norm(v, dim=-1, keepdim=True)
+    return v / torch.where(size > 0, size, 1.0)
+
+
+def shrink_l2(v: Tensor, theta: Tensor | float) -> Tensor:
+    """The prox of theta*||.||_2: v shortened by theta, 0 where it is not longer."""
+    size = torch.linalg.vector_norm(v, dim=-1, keepdim=True)
+    return v * (1 - theta / size.clamp(min=torch.finfo(v.dtype).tiny)).clamp(min=0)
+
+
+def group_norms(v: Tensor, size: int) -> Tensor:
+    """||v_g||_2 of each group of `size` neighbours, (..., groups)."""
+    return torch.linalg.vector_norm(v.unflatten(-1, (-1, size)), dim=-1)
+
+
+def group_unit(v: Tensor, size: int) -> Tensor:
+    """v_g/||v_g||_2 in each group of `size` neighbours, 0 where v_g = 0."""
+    return unit(v.unflatten(-1, (-1, size))).flatten(-2)
+
+
+def shrink_groups(v: Tensor, theta: Tensor | float, size: int) -> Tensor:
+    """The prox of theta * the sum of ||v_g||_2 over groups of `size` neighbours; theta is a number or (..., 1)."""
+    theta = theta.unsqueeze(-1) if isinstance(theta, Tensor) and theta.dim() else theta
+    return shrink_l2(v.unflatten(-1, (-1, size)), theta).flatten(-2)
+
+
+def indicator(v: Tensor, low: Tensor | float | None, high: Tensor | float | None) -> Tensor:
+    """0 where low <= v <= high in every entry, else infinite, (..., 1)."""
+    outside = torch.zeros_like(v, dtype=torch.bool)
+    if low is not None:
+        outside = outside | (v < low)
+    if high is not None:
+        outside = outside | (v > high)
+    return torch.zeros_like(v[..., :1]).masked_fill(outside.any(-1, keepdim=True), torch.inf)
+
+
+def semidefinite(M: Tensor) -> bool:
+    """Whether no eigenvalue is negative, up to rounding."""
+    eigenvalues = torch.linalg.eigvalsh(M)
+    slack = M.shape[-1] * torch.finfo(M.dtype).eps * eigenvalues.abs().amax(-1)
+    return bool((eigenvalues[..., 0] >= -16 * slack).all())
+
+
+def gradient(f: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """The gradient of f(x), (..., 1), for every instance; differentiable where x is and gradients are recorded."""
+    create_graph = torch.is_grad_enabled() and x.requires_grad
+    with torch.enable_grad():
+        point = x if x.requires_grad else x.detach().requires_grad_()
+        (found,) = torch.autograd.grad(f(point).sum(), point, create_graph=create_graph)
+    return found
+
+
+def draw_rows(batch: torch.Size, rows: int, minibatch: int, generator: torch.Generator | None, like: dict) -> Tensor:
+    """A weight for each row, (..., rows): rows/minibatch for `minibatch` random rows, else 0; its mean is 1."""
+    count = min(minibatch, rows)
+    chosen = torch.rand(*batch, rows, generator=generator, **like).argsort(-1)[..., :count]
+    return torch.zeros(*batch, rows, **like).scatter(-1, chosen, rows / count)
 
 
 def between(
@@ -235,6 +305,23 @@ def sparse_gaussian(*shape: int, generator: torch.Generator | None, like: dict) 
     return torch.zeros(*batch, n, **like).scatter(-1, chosen, values)
 
 
+def uniform(
+    *shape: int, low: float = 0.0, high: float = 1.0, generator: torch.Generator | None, like: dict
+) -> Tensor:
+    """Independent entries, uniform in [low, high)."""
+    return low + (high - low) * torch.rand(*shape, generator=generator, **like)
+
+
+def bernoulli(*shape: int, p: float = 0.5, generator: torch.Generator | None, like: dict) -> Tensor:
+    """Independent entries: 1 with probability p, else 0."""
+    return (torch.rand(*shape, generator=generator, **like) < p).to(like["dtype"])
+
+
+def rademacher(*shape: int, generator: torch.Generator | None, like: dict) -> Tensor:
+    """Independent entries: 1 or -1, with equal probability."""
+    return 1 - 2 * (torch.rand(*shape, generator=generator, **like) < 0.5).to(like["dtype"])
+
+
 def bernoulli_gaussian(*shape: int, density: float, generator: torch.Generator | None, like: dict) -> Tensor:
     """Every entry is N(0, 1) with probability `density`, else 0."""
     mask = torch.rand(*shape, generator=generator, **like) < density
@@ -245,3 +332,55 @@ def with_noise(v: Tensor, snr: float, generator: torch.Generator | None) -> Tens
     """v plus Gaussian noise of `snr` dB below the standard deviation of each instance's entries."""
     noise = torch.randn(v.shape, generator=generator, dtype=v.dtype, device=v.device)
     return v + noise * v.std(-1, keepdim=True) * 10 ** (-snr / 20)
+
+
+def choice(generator: torch.Generator | None) -> int | None:
+    """A seed for the choice of instances in files; None, without a generator: the first ones."""
+    if generator is None:
+        return None
+    return int(torch.randint(2**62, (), generator=generator, device=generator.device))
+
+
+def load_arrays(
+    file: str, shapes: dict[str, tuple[int, ...]], folder: str | None, like: dict,
+    batch: int | None = None, chosen: int | None = None,
+) -> list[Tensor]:
+    """Arrays of an .npz or .npy file in `folder`, else in the folder that L2OGEN_DATA names.
+
+    With `batch` their first axis counts instances, of which so many are taken; a single number stands for all of them.
+    Raises FileNotFoundError; ValueError for a missing array, another shape, too few instances, numbers not finite.
+    """
+    import os
+
+    import numpy as np
+
+    path = os.path.join(folder or os.environ.get("L2OGEN_DATA") or ".", file)
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"no file {path}: give `folder`, or set L2OGEN_DATA")
+    content = np.load(path, allow_pickle=False)
+    found = []
+    for name, shape in shapes.items():
+        if file.endswith(".npz") and name not in content:
+            raise ValueError(f"{path} has no array {name}, but {', '.join(content)}")
+        array = content[name] if file.endswith(".npz") else content
+        if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
+            raise ValueError(f"{path}: {name} holds something else than finite numbers")
+        single = not shape and array.size == 1  # of a number for each instance; else (count,) or (count, 1)
+        own = batch is not None and not single
+        fits = single or array.shape[own:] == shape or (not shape and array.shape[own:] == (1,))
+        if not fits or (own and not array.ndim):
+            wanted = ("instances", *shape) if own else shape
+            raise ValueError(f"{path}: {name} has the shape {array.shape}, not ({', '.join(map(str, wanted))})")
+        values = torch.as_tensor(array, **like)
+        if single:
+            values = values.reshape(1)
+        elif batch is not None:
+            count = len(values)
+            if count < batch:
+                raise ValueError(f"{path}: {name} holds {count} instances, not {batch}")
+            order = torch.arange(count)
+            if chosen is not None:
+                order = torch.randperm(count, generator=torch.Generator().manual_seed(chosen))
+            values = values[order[:batch].to(values.device)].reshape(batch, *(shape or (1,)))
+        found.append(values)
+    return found

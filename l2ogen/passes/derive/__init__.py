@@ -1,0 +1,9 @@
+"""What follows from a problem's formulas: gradient, a certified Lipschitz bound, the prox, convexity and growth."""
+
+from .prox import prox
+from .smooth import coercive, convex, gradient, lipschitz, rows, strong
+from .terms import Term, Unknown, split, stable
+
+__all__ = [
+    "Term", "Unknown", "coercive", "convex", "gradient", "lipschitz", "prox", "rows", "split", "stable", "strong",
+]  # fmt: skip
