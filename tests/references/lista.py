@@ -1,0 +1,123 @@
+"""Sparse recovery, x from b = A*x: each a generator of the states after one step, two, ..."""
+import itertools
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from .classical import States
+from .mathematics import (
+    Array,
+    Instance,
+    Weights,
+    analytic_weight,
+    at_least,
+    coherence,
+    detached,
+    larger,
+    norm_1,
+    smaller,
+    soft,
+    soft_ss,
+    symmetric_weight,
+)
+from .networks import Network, of_scalars
+
+
+def layers(w: Weights) -> Iterator[tuple[int, Callable[[str], Array]]]:
+    """k = 0, 1, ... and what a per-layer weight is called there: the last layer's for ever"""
+    last = sum(name.startswith("theta.") for name in w) - 1
+    for k in itertools.count():
+        yield k, lambda name, k=k: w[f"{name}.{min(k, last)}"]  # type: ignore[misc]
+
+
+def share(k: int, most: float, growth: float = 0.012) -> float:
+    """p_k: 1.2 % more in every layer"""
+    return min(growth * (k + 1), most)
+
+
+def lista(w: Weights, p: Instance) -> States:
+    x = p.zero
+    for _, of in layers(w):
+        x = soft(of("W1") @ p.b + of("W2") @ x, at_least(of("theta"), 0))
+        yield {"x": x}
+
+
+def lista_ss(w: Weights, p: Instance) -> States:
+    x = p.zero
+    for k, of in layers(w):
+        x = soft_ss(of("W1") @ p.b + of("W2") @ x, at_least(of("theta"), 0), share(k, 0.12))
+        yield {"x": x}
+
+
+def lista_cp(w: Weights, p: Instance) -> States:
+    x = p.zero
+    for _, of in layers(w):
+        x = soft(x + of("W") @ (p.b - p.A @ x), at_least(of("theta"), 0))
+        yield {"x": x}
+
+
+def lista_cpss(w: Weights, p: Instance) -> States:
+    x = p.zero
+    for k, of in layers(w):
+        x = soft_ss(x + of("W") @ (p.b - p.A @ x), at_least(of("theta"), 0), share(k, 0.13))
+        yield {"x": x}
+
+
+def one_matrix(w: Weights, p: Instance, W: Array, selection: bool) -> States:
+    """x + gamma_k*W'*(b - A*x), thresholded"""
+    x = p.zero
+    for k, of in layers(w):
+        v, theta = x + of("gamma") * (W.T @ (p.b - p.A @ x)), at_least(of("theta"), 0)
+        x = soft_ss(v, theta, share(k, 0.13)) if selection else soft(v, theta)
+        yield {"x": x}
+
+
+def tilista(w: Weights, p: Instance) -> States:
+    return one_matrix(w, p, w["W"], selection=True)
+
+
+def tilista_plain(w: Weights, p: Instance) -> States:
+    return one_matrix(w, p, w["W"], selection=False)
+
+
+def alista(w: Weights, p: Instance) -> States:
+    return one_matrix(w, p, analytic_weight(p.A), selection=True)
+
+
+def alista_plain(w: Weights, p: Instance) -> States:
+    return one_matrix(w, p, analytic_weight(p.A), selection=False)
+
+
+def hyperlista(w: Weights, p: Instance) -> States:
+    """The facts c > 0 keep a thousandth of the initial values 0.05, 0.02, 0.4 as their margin."""
+    c1, c2, c3 = at_least(w["c1"], 5e-5), at_least(w["c2"], 2e-5), at_least(w["c3"], 4e-4)
+    W = symmetric_weight(p.A)
+    mu, inverse = coherence(W, p.A), np.linalg.pinv(p.A)
+    x, x_prev = p.zero, p.zero
+    while True:
+        error = norm_1(inverse @ (p.A @ x - p.b))
+        share = smaller(larger(c3 * np.log(norm_1(inverse @ p.b) / error), 0), 1)
+        momentum = c2 * mu * np.count_nonzero(x)
+        v = x + W.T @ (p.b - p.A @ x) + momentum * (x - x_prev)
+        x_prev, x = x, soft_ss(v, c1 * mu * error, float(detached(share)[0]))
+        yield {"x": x, "x_prev": x_prev}
+
+
+def na_alista(w: Weights, p: Instance) -> States:
+    W, x = analytic_weight(p.A), p.zero
+    phi = Network(w, 1)
+    for k in itertools.count():
+        residual = p.A @ x - p.b
+        u = W.T @ residual
+        gamma, theta = (at_least(v, 1e-3) for v in of_scalars(phi, [norm_1(residual), norm_1(u)]))
+        x = soft_ss(x - gamma * u, theta, share(k, 0.12, growth=0.0075))
+        yield {"x": x}
+
+
+def ada_lista(w: Weights, p: Instance) -> States:
+    x = p.zero
+    for _, of in layers(w):
+        G = (w["W1"] @ p.A).T @ (w["W1"] @ p.A)
+        v = x - of("gamma") * (G @ x) + of("gamma") * (p.A.T @ (w["W2"].T @ p.b))
+        x = soft(v, at_least(of("theta"), 0))
+        yield {"x": x}
