@@ -22,7 +22,7 @@ def simplify(program: ir.Algorithm) -> ir.Algorithm:
     }  # fmt: skip
     statements = [_statement(s, trivial) for s in program.statements]
     parameters = [
-        replace(p, value=_fold(p.value, trivial)) if p.value is not None else p
+        replace(p, value=_folded(p.value, trivial), tail=replace(p.tail, value=_folded(p.tail.value, trivial)))
         for p in program.parameters if p.name not in trivial
     ]  # fmt: skip
     simple = replace(program, statements=tuple(statements), parameters=tuple(parameters))
@@ -44,6 +44,10 @@ def is_identity(node: Node) -> bool:
 def _zero(like: Node) -> Node:
     zero = Node("number", (), SCALAR, "0")
     return zero if like.type.kind == "scalar" else Node("broadcast", (zero,), like.type, span=like.span)
+
+
+def _folded(node: Node | None, trivial: dict[str, Node]) -> Node | None:
+    return None if node is None else _fold(node, trivial)
 
 
 def _fold(node: Node, trivial: dict[str, Node]) -> Node:

@@ -146,6 +146,8 @@ def _constructor(a: ir.Algorithm, used: set[str]) -> dict[str, Any]:
         found = None
         if p.init is not None and p.facts.envelope is None:  # else raw numbers
             found = reparametrization(p, emitter, f"self.{gap_name(a, p)}")
+        elif p.init is not None and p.facts.range is not None:  # 0 is an end of every [0, E] and [-E, 0]
+            found = "between", ("0, 1" if p.facts.range.low is not None else "-1, 0") + ", (0.0, 0.0)"
         if found is not None:
             used.add(found[0] + "_inverse")
             value = f"{found[0]}_inverse({', '.join(filter(None, (value, found[1])))})"
