@@ -339,6 +339,8 @@ class Expressions:
         if len(args) != op.arity:
             self.say(catalog.wrong_count(e.span, f"`{name}`", f"{op.arity} argument{'s' * (op.arity > 1)}", len(args)))
             return None
+        if name == "inv" and args[0] is not None and args[0].type.kind == "diag":  # entry by entry
+            return Node("over", (number(1), args[0]), args[0].type, span=e.span)
         return self.operator(op, tuple(filter(None, args)), tuple(a.span for a in values), e.span)
 
     def call_symbol(self, e: t.Call, found: Symbol) -> Node | None:

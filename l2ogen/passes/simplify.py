@@ -42,6 +42,9 @@ def is_identity(node: Node) -> bool:
 
 
 def _zero(like: Node) -> Node:
+    """0 in the space of a node; of matrices, whose zeros no code writes, the node itself."""
+    if like.type.kind in ("matrix", "sym", "identity"):
+        return like
     zero = Node("number", (), SCALAR, "0")
     return zero if like.type.kind == "scalar" else Node("broadcast", (zero,), like.type, span=like.span)
 
@@ -64,9 +67,9 @@ def _fold(node: Node, trivial: dict[str, Node]) -> Node:
         case "times" | "apply" | "compose":
             if is_zero(a) or is_zero(b):
                 return _zero(node)
-            if is_identity(a):
+            if is_identity(a) and b.type == node.type:
                 return b
-            if is_identity(b):
+            if is_identity(b) and a.type == node.type:
                 return a
         case "add":
             if is_zero(a) and b.type == node.type:
@@ -141,6 +144,7 @@ def _alive(program: ir.Algorithm) -> ir.Algorithm:
             for node in s.inputs:
                 need(node)
     networks = {s.network for s in kept if isinstance(s, ir.Call)}
+    needed |= {o for s in kept if isinstance(s, ir.Call) for o in s.outputs}
     return replace(
         program, statements=tuple(reversed(kept)),
         parameters=tuple(p for p in program.parameters if p.name in needed),

@@ -31,6 +31,11 @@ def _needed(template: str, slot: re.Match[str], op: Operator, argument: Node) ->
     return op.precedence + (not reassociates and op.name not in ("negate", "power"))
 
 
+def size_text(size: str, names: dict[str, str]) -> str:
+    """A size such as `2*n + 1` where its names are called otherwise; what is not in `names` keeps its name."""
+    return names.get(size) or re.sub(r"[^\W\d]\w*", lambda name: names.get(name[0], name[0]), size)
+
+
 @dataclass
 class Emitter:
     """Prints expressions. What has a name is a tensor; numbers, sizes and formulas of these alone are Python's.
@@ -80,7 +85,7 @@ class Emitter:
                 rows = str(node.type.rows)
                 if node.type.kind == "diag":
                     return self.constant("1", rows)
-                return f"torch.eye({self.sizes.get(rows, rows)}, **{self.like})", ATOM
+                return f"torch.eye({size_text(rows, self.sizes)}, **{self.like})", ATOM
             case "broadcast":
                 return self.constant(self.at(node.args[0], PRODUCT), str(node.type.rows))
             case "grad":

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from ...core import ir
 from ...core.operators import OPERATORS
-from .emit import Emitter
+from .emit import Emitter, size_text
 from .facts import reparametrization
 from .names import attribute, python_name, reserved
 
@@ -227,11 +227,27 @@ class StepWriter:
                 self.lines.append(Line(f"{python_name(name)} = {ranged}", shape(p.type)))
 
     def network_input(self, network: ir.Network, e: ir.Node) -> str:
+        """An input with a value for every instance: what all of them share is repeated."""
         text = self.emitter.tensor(e)
+        if not self.is_whole(e):
+            zeros = self.emitter.zeros("1" if e.type.kind == "scalar" else str(e.type.rows))
+            text = f"{zeros} + {self.emitter.at(e, 2)}"
         if network.per_coordinate or e.type.kind == "scalar":
             return text
         self.emitter.helpers.add("pooled")
         return f"pooled({text})"
+
+    def is_whole(self, e: ir.Node) -> bool:
+        """Whether a value surely has the batch dimensions of the states."""
+        made = {s.name: s.value for s in self.program.statements if isinstance(s, ir.Assignment) and not s.next}
+        made |= {p.name: p.value for p in self.program.parameters if p.value is not None}
+        return self.emitter.is_plain(e) or any(
+            n.op in (*ir.OF_PROBLEM, "broadcast") or n.role in ("state", "next", "iteration")
+            or (n.role == "parameter" and self.program.parameter(n.name).kind == "predicted")
+            or (n.role == "let" and n.name not in made)  # the output of a network
+            or (n.role in ("let", "parameter") and n.name in made and self.is_whole(made[n.name]))
+            for n in e.walk()
+        )  # fmt: skip
 
     def hoist(self, node: ir.Node) -> None:
         """Compute once what is costly and occurs more than once."""
@@ -270,7 +286,7 @@ def step_zeros(program: ir.Algorithm) -> Callable[[str], str]:
     """How `step` makes zeros: of the reported state's size, or another."""
     own = {str(s.type.rows) for s in program.states if s.name == program.variable}
     sizes = step_sizes(program)
-    return lambda size: "problem.zeros()" if size in own else f"problem.zeros({sizes.get(size, size)})"
+    return lambda size: "problem.zeros()" if size in own else f"problem.zeros({size_text(size, sizes)})"
 
 
 def gap_name(program: ir.Algorithm, p: ir.Parameter) -> str:
