@@ -1,4 +1,4 @@
-# l2ogen 453424bde7cf is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 1f924e66edaf is the checksum of the lines below; an edited file is not overwritten.
 """AdamHD, with the problem `lasso`.
 
 Baydin et al. (2018): Adam whose rate follows its hypergradient. One rate for each instance; the public code
@@ -196,7 +196,7 @@ class AdamHD(nn.Module):
         g = problem.subgrad_F(x)  # (..., n)
         kappa = 1e-7
         # rate+ = max(rate + kappa*<g, u>, 1e-8)
-        rate_next = larger(rate + kappa * ((g) * (u)).sum(-1, keepdim=True), 1e-8)  # (..., 1)
+        rate_next = larger(rate + kappa * (g * u).sum(-1, keepdim=True), 1e-8)  # (..., 1)
         beta1 = 0.001
         # m+ = beta1*m + (1 - beta1)*g
         m_next = beta1 * m + (1 - beta1) * g  # (..., n)

@@ -71,13 +71,12 @@ def _precomputed_state(a: ir.Algorithm, p: ir.Parameter, used: set[str]) -> dict
 
 def _initial_state(a: ir.Algorithm, s: ir.State, used: set[str]) -> str:
     emitter = _initial_emitter(a, used)
-    if s.type.kind == "scalar" and s.init.attr == "0":
-        return "problem.zeros(1)"
-    value = emitter.tensor(s.init)
-    shared = not any(n.role == "lipschitz" or n.op == "broadcast" for n in s.init.walk())
-    if s.type.kind == "vector" and shared:  # what all instances share is repeated for each
-        return f"problem.zeros() + {emitter.at(s.init, 2)}"
-    return value
+    zeros = step_zeros(a)("1" if s.type.kind == "scalar" else str(s.type.rows))
+    if s.init.attr == "0":
+        return zeros
+    if s.init.op == "broadcast":
+        return emitter.tensor(s.init)
+    return f"{zeros} + {emitter.at(s.init, 2)}"  # what all instances share is repeated for each
 
 
 WHAT = {

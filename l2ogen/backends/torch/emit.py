@@ -28,7 +28,7 @@ def _needed(template: str, slot: re.Match[str], op: Operator, argument: Node) ->
     if not before:
         return op.precedence + (op.name == "power")  # ** associates to the right
     reassociates = op.name in ("add", "times") and argument.op not in ("add", "subtract", "times", "over")
-    return op.precedence + (not reassociates and op.name not in ("negate", "power"))
+    return min(ATOM, op.precedence + (not reassociates and op.name not in ("negate", "power")))
 
 
 def size_text(size: str, names: dict[str, str]) -> str:
@@ -140,4 +140,4 @@ class Emitter:
         """Whether the value is a Python number, not a tensor."""
         if node in self.plain or node.op == "number" or node.role in ("option", "size"):
             return True
-        return node.op in OPERATORS and all(self.is_plain(a) for a in node.args)
+        return node.op in OPERATORS and node.op not in TAKES_TENSOR and all(self.is_plain(a) for a in node.args)
