@@ -13,7 +13,7 @@ from ..core.ir import Node
 from ..core.operators import CALLS, INFIX, Misfit, Operator
 from ..core.sizes import Size
 from ..core.symbols import Scope, Symbol
-from ..core.types import IDENTITY, SCALAR, Type, matrix, vector
+from ..core.types import IDENTITY, SCALAR, Type, diag, matrix, vector
 from ..diagnostics import Diagnostic, catalog, nearest
 from ..source import Span
 from ..syntax import tree as t
@@ -427,6 +427,8 @@ class Expressions:
             return None
         if metric is None or point is None:
             return None
+        if metric.type.kind == "identity":
+            metric = fit(metric, diag(point.type.rows)) or metric
         if metric.type.kind not in ("scalar", "diag"):
             self.say(catalog.no_prox(e.metric.span, e.fn.id, str(metric.type)))
             return None
