@@ -1,4 +1,4 @@
-# l2ogen 913ad4fbd812 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 793fe9cf016b is the checksum of the lines below; an edited file is not overwritten.
 """AdaLISTA, with the problem `lasso`.
 
 Aberdam, Golts, Elad (2020): two m x m matrices shared by all layers; the dictionary is an input, another
@@ -50,6 +50,8 @@ def at_least(raw: Tensor, low: Tensor | float) -> Tensor:
 
 def at_least_inverse(value: Tensor, low: Tensor | float) -> Tensor:
     """The raw number that `at_least` maps to value."""
+    if not bool((value >= low).all()):
+        raise ValueError("an initial value lies outside its range")
     return value - low
 
 

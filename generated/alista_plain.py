@@ -1,4 +1,4 @@
-# l2ogen 5461c9cb2f7c is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 15579d663cd6 is the checksum of the lines below; an edited file is not overwritten.
 """ALISTA:plain, with the problem `sparse_coding`.
 
 Liu, Chen, Wang, Yin (2019): the weights are computed, not learned: W minimizes ||W'*A||_F with w_i'*a_i =
@@ -53,6 +53,8 @@ def at_least(raw: Tensor, low: Tensor | float) -> Tensor:
 
 def at_least_inverse(value: Tensor, low: Tensor | float) -> Tensor:
     """The raw number that `at_least` maps to value."""
+    if not bool((value >= low).all()):
+        raise ValueError("an initial value lies outside its range")
     return value - low
 
 

@@ -1,4 +1,4 @@
-# l2ogen 3c6c151182ca is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen fefbcd7142ba is the checksum of the lines below; an edited file is not overwritten.
 """HyperLISTA, with the problem `sparse_coding`.
 
 Chen, Liu, Wang, Yin (2021): three numbers. The step is 1, as in the formula: public code takes 1/||A||_2^2,
@@ -98,6 +98,8 @@ def at_least(raw: Tensor, low: Tensor | float) -> Tensor:
 
 def at_least_inverse(value: Tensor, low: Tensor | float) -> Tensor:
     """The raw number that `at_least` maps to value."""
+    if not bool((value >= low).all()):
+        raise ValueError("an initial value lies outside its range")
     return value - low
 
 

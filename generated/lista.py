@@ -1,4 +1,4 @@
-# l2ogen 0dec62a4b14d is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 5022cfe9095d is the checksum of the lines below; an edited file is not overwritten.
 """LISTA, with the problem `sparse_coding`.
 
 Gregor and LeCun (2010): free weights, one pair of matrices and one threshold per layer. Public code shares
@@ -47,6 +47,8 @@ def at_least(raw: Tensor, low: Tensor | float) -> Tensor:
 
 def at_least_inverse(value: Tensor, low: Tensor | float) -> Tensor:
     """The raw number that `at_least` maps to value."""
+    if not bool((value >= low).all()):
+        raise ValueError("an initial value lies outside its range")
     return value - low
 
 

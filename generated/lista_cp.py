@@ -1,4 +1,4 @@
-# l2ogen 8eed439ec296 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen cbe9fc2ae416 is the checksum of the lines below; an edited file is not overwritten.
 """LISTA_CP, with the problem `sparse_coding`.
 
 Chen, Liu, Wang, Yin (2018): coupled weights, W2 = I - W*A, which recovery needs in the limit.
@@ -45,6 +45,8 @@ def at_least(raw: Tensor, low: Tensor | float) -> Tensor:
 
 def at_least_inverse(value: Tensor, low: Tensor | float) -> Tensor:
     """The raw number that `at_least` maps to value."""
+    if not bool((value >= low).all()):
+        raise ValueError("an initial value lies outside its range")
     return value - low
 
 

@@ -1,4 +1,4 @@
-# l2ogen 34e9233c0d27 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 579cfbb8ecaf is the checksum of the lines below; an edited file is not overwritten.
 """LISTA_CPSS, with the problem `sparse_coding`.
 
 Chen, Liu, Wang, Yin (2018): coupled weights and support selection.
@@ -72,6 +72,8 @@ def at_least(raw: Tensor, low: Tensor | float) -> Tensor:
 
 def at_least_inverse(value: Tensor, low: Tensor | float) -> Tensor:
     """The raw number that `at_least` maps to value."""
+    if not bool((value >= low).all()):
+        raise ValueError("an initial value lies outside its range")
     return value - low
 
 

@@ -1,4 +1,4 @@
-# l2ogen 259bbbad1265 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen b64281d304f9 is the checksum of the lines below; an edited file is not overwritten.
 """LISTA_SS, with the problem `sparse_coding`.
 
 Chen, Liu, Wang, Yin (2018): LISTA with support selection: a growing share p_k of the largest entries passes
@@ -74,6 +74,8 @@ def at_least(raw: Tensor, low: Tensor | float) -> Tensor:
 
 def at_least_inverse(value: Tensor, low: Tensor | float) -> Tensor:
     """The raw number that `at_least` maps to value."""
+    if not bool((value >= low).all()):
+        raise ValueError("an initial value lies outside its range")
     return value - low
 
 

@@ -1,4 +1,4 @@
-# l2ogen b5d3a3582cb1 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 17ecb2f00de2 is the checksum of the lines below; an edited file is not overwritten.
 """PPAMetric.
 
 The generalized proximal point algorithm: a metric P, whose prox has P in the denominator, 1/2*||z - v||^2
@@ -33,6 +33,8 @@ def at_least(raw: Tensor, low: Tensor | float) -> Tensor:
 
 def at_least_inverse(value: Tensor, low: Tensor | float) -> Tensor:
     """The raw number that `at_least` maps to value."""
+    if not bool((value >= low).all()):
+        raise ValueError("an initial value lies outside its range")
     return value - low
 
 

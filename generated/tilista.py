@@ -1,4 +1,4 @@
-# l2ogen a5585a34cc17 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 8a42e5c0250b is the checksum of the lines below; an edited file is not overwritten.
 """TiLISTA, with the problem `sparse_coding`.
 
 Liu, Chen, Wang, Yin (2019): one weight matrix for all layers, a step and a threshold per layer. Slides omit
@@ -74,6 +74,8 @@ def at_least(raw: Tensor, low: Tensor | float) -> Tensor:
 
 def at_least_inverse(value: Tensor, low: Tensor | float) -> Tensor:
     """The raw number that `at_least` maps to value."""
+    if not bool((value >= low).all()):
+        raise ValueError("an initial value lies outside its range")
     return value - low
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from .ir import MARGIN, Node, Range
 
-__all__ = ["MARGIN", "constant", "exact", "positive", "tends"]
+__all__ = ["MARGIN", "constant", "exact", "positive", "vanishes"]
 
 
 def exact(node: Node | None) -> Fraction | None:
@@ -55,14 +55,15 @@ def constant(node: Node | None) -> float | None:
 def positive(node: Node, ranges: Mapping[str, Range | None], zero: bool = False) -> bool:
     """Whether a scalar is proved positive (nonnegative with `zero`) for every value in the declared ranges.
 
-    `ranges` are those of data. The iteration number is at least 0, sizes and Lipschitz constants are positive.
+    `ranges` are those of data and parameters. The iteration number is at least 0, sizes and Lipschitz constants are
+    positive.
     """
     value = exact(node)
     if value is not None:
         return value > 0 or (zero and value == 0)
     if node.role == "size":
         return True
-    if node.role == "data":
+    if node.role in ("data", "parameter"):
         r = ranges.get(node.name)
         low = exact(r.low) if r is not None else None
         return r is not None and low is not None and (low > 0 or (low == 0 and (r.low_open or zero)))
@@ -80,16 +81,21 @@ def positive(node: Node, ranges: Mapping[str, Range | None], zero: bool = False)
             return all(positive(a, ranges, zero) for a in node.args)
         case "over":
             return positive(node.args[0], ranges, zero) and positive(node.args[1], ranges)
-        case "power" | "sqrt":
+        case "power":
+            base, exponent = node.args
+            return positive(base, ranges, zero and positive(exponent, ranges, zero=True))
+        case "sqrt":
             return positive(node.args[0], ranges, zero)
         case "exp" | "sigmoid" | "softplus":
             return True
         case "min":
             return all(positive(a, ranges, zero) for a in node.args)
+        case "negate":
+            return _terms_positive(node, ranges, zero)
         case "max":
             return any(positive(a, ranges, zero) for a in node.args)
-        case "clip":
-            return positive(node.args[1], ranges, zero)
+        case "clip":  # min(max(v, low), high)
+            return positive(node.args[2], ranges, zero) and any(positive(a, ranges, zero) for a in node.args[:2])
         case "broadcast":
             return positive(node.args[0], ranges, zero)
         case "abs" | "norm_0" | "norm_1" | "norm_2" | "norm_2_squared" | "norm_inf" | "norm_F" | "spectral":
@@ -100,14 +106,19 @@ def positive(node: Node, ranges: Mapping[str, Range | None], zero: bool = False)
 
 
 def _terms_positive(node: Node, ranges: Mapping[str, Range | None], zero: bool) -> bool:
-    """The same for a sum, after like terms are collected: 2/L - 1/L is 1/L."""
-    terms = _terms(node)
+    """The same for a sum, after like terms are collected: 2/L - 1/L is 1/L. What cancels must not be 0/0."""
+    terms = _cleared(_terms(node), ranges)
     rest = {m: c for m, c in terms.items() if c}
-    if any(c < 0 for c in rest.values()):
+    divisors = [n.args[1] for n in node.walk() if n.op == "over"]
+    if any(c < 0 for c in rest.values()) or not all(_nonzero(d, ranges) for d in divisors):
         return False
     sure = [all(positive(a, ranges, zero=e > 0) or e % 2 == 0 for a, e in m) for m in rest]
     strict = any(all(positive(a, ranges) for a, _ in m) for m in rest)
     return all(sure) and (strict or zero)
+
+
+def _nonzero(node: Node, ranges: Mapping[str, Range | None]) -> bool:
+    return positive(node, ranges) or positive(Node("negate", (node,), node.type), ranges)
 
 
 Monomial = tuple[tuple[Node, int], ...]
@@ -127,12 +138,7 @@ def _terms(node: Node) -> dict[Monomial, Fraction]:
         case "negate":
             return {m: -c for m, c in _terms(node.args[0]).items()}
         case "times":
-            total = {}
-            for a, ca in _terms(node.args[0]).items():
-                for b, cb in _terms(node.args[1]).items():
-                    m = _product(a, b)
-                    total[m] = total.get(m, Fraction(0)) + ca * cb
-            return total
+            return _products(_terms(node.args[0]), _terms(node.args[1]))
         case "over":
             divisor = _terms(node.args[1])
             if len(divisor) == 1:
@@ -146,6 +152,32 @@ def _terms(node: Node) -> dict[Monomial, Fraction]:
     return {((node, 1),): Fraction(1)}
 
 
+def _cleared(terms: dict[Monomial, Fraction], ranges: Mapping[str, Range | None]) -> dict[Monomial, Fraction]:
+    """Multiplied by the positive sums that it is divided by, which keeps its sign: 1 - k/(k + 3) becomes 3."""
+    atoms = {a for m in terms for a, e in m if e < 0 and a.op in ("add", "subtract", "times") and positive(a, ranges)}
+    for atom in atoms:
+        degree = max(-e for m in terms for a, e in m if a == atom)
+        total: dict[Monomial, Fraction] = {}
+        for m, c in terms.items():
+            left = degree + dict(m).get(atom, 0)
+            parts = {tuple((a, e) for a, e in m if a != atom): c}
+            for _ in range(left):
+                parts = _products(parts, _terms(atom))
+            for n, d in parts.items():
+                total[n] = total.get(n, Fraction(0)) + d
+        terms = total
+    return terms
+
+
+def _products(left: dict[Monomial, Fraction], right: dict[Monomial, Fraction]) -> dict[Monomial, Fraction]:
+    total: dict[Monomial, Fraction] = {}
+    for a, ca in left.items():
+        for b, cb in right.items():
+            m = _product(a, b)
+            total[m] = total.get(m, Fraction(0)) + ca * cb
+    return total
+
+
 def _product(a: Monomial, b: Monomial) -> Monomial:
     powers = dict(a)
     for atom, e in b:
@@ -153,46 +185,94 @@ def _product(a: Monomial, b: Monomial) -> Monomial:
     return tuple(sorted(((atom, e) for atom, e in powers.items() if e), key=repr))
 
 
-def tends(node: Node) -> Literal["zero", "constant", "infinity"] | None:
-    """Where a formula in k goes as k grows, other names held at positive values; None where no rule applies."""
-    if not any(n.role == "iteration" for n in node.walk()):
-        return "constant"
-    if node.role == "iteration":
-        return "infinity"
-    parts = [tends(a) for a in node.args]
+Limit = Literal["zero", "positive", "negative", "finite", "infinity", "minus infinity"] | None
+"""Where a formula goes: `finite` is a limit of unknown sign that may be 0, None is unknown."""
+OPPOSITE: dict[Limit, Limit] = {
+    "positive": "negative", "negative": "positive", "infinity": "minus infinity", "minus infinity": "infinity",
+}  # fmt: skip
+ENDLESS = ("infinity", "minus infinity")
+
+
+def vanishes(node: Node, ranges: Mapping[str, Range | None]) -> bool:
+    """Whether a formula in k is proved to tend to 0 as k grows, for every value of the other names in their ranges."""
+    return _limit(node, ranges) == "zero"
+
+
+def _limit(node: Node, ranges: Mapping[str, Range | None]) -> Limit:
+    if not any(n.role in ("iteration", "parameter") for n in node.walk()):
+        if exact(node) == 0:
+            return "zero"
+        if positive(node, ranges):
+            return "positive"
+        return "negative" if positive(Node("negate", (node,), node.type), ranges) else "finite"
+    if node.role:
+        return "infinity" if node.role == "iteration" else None
+    if node.op == "power":
+        base, exponent = node.args
+        return _limit_of_power(base, exponent, ranges)
+    parts = [_limit(a, ranges) for a in node.args]
+    if None in parts:
+        return None
+    a, b = parts[0], parts[-1]
     match node.op:
-        case "broadcast" | "sqrt" | "negate":
-            return parts[0]
-        case "log" if parts[0] == "infinity":
-            return "infinity"
-        case "exp" if node.args[0].op == "negate" and tends(node.args[0].args[0]) == "infinity":
-            return "zero"
-        case "add" | "subtract":
-            if "infinity" in parts:
-                return "infinity" if parts.count("infinity") == 1 or node.op == "add" else None
-            return None if None in parts else "zero" if set(parts) == {"zero"} else "constant"
+        case "broadcast":
+            return a
+        case "negate":
+            return OPPOSITE.get(a, a)
+        case "add":
+            return _limit_of_sum(a, b)
+        case "subtract":
+            return _limit_of_sum(a, OPPOSITE.get(b, b))
         case "times":
-            if set(parts) <= {"zero", "constant"}:
-                return "zero"
-            return "infinity" if set(parts) <= {"infinity", "constant"} else None
-        case "over":
-            match parts:
-                case ["zero", "constant" | "infinity"] | ["constant", "infinity"]:
-                    return "zero"
-                case ["infinity", "constant" | "zero"] | ["constant", "zero"]:
-                    return "infinity"
-        case "power":
-            base, exponent = node.args
-            if parts[1] == "constant":
-                e = exact(exponent)
-                flip = {"zero": "infinity", "infinity": "zero", "constant": "constant"}
-                where = parts[0]
-                if e is None or where is None:
-                    return None
-                return where if e > 0 else flip[where] if e < 0 else "constant"  # type: ignore[return-value]
-            b = exact(base)
-            if parts[1] == "infinity" and b is not None and b >= 0:
-                return "zero" if b < 1 else "infinity" if b > 1 else "constant"
-        case "min" if "zero" in parts and None not in parts:
-            return "zero"
+            return _limit_of_product(a, b)
+        case "over" if b in ENDLESS:
+            return None if a in ENDLESS else "zero"
+        case "over" if b in ("positive", "negative"):
+            return _limit_of_product(a, b)
+        case "sqrt" if a in ("zero", "positive", "infinity"):
+            return a
+        case "log" if a == "infinity":
+            return a
+        case "exp":
+            return "zero" if a == "minus infinity" else a if a == "infinity" else "positive"
+        case "min" if set(parts) <= {"zero", "positive", "infinity"}:
+            return "zero" if "zero" in parts else "positive" if "positive" in parts else "infinity"
+        case "max" if set(parts) <= {"zero", "positive", "infinity"}:
+            return "infinity" if "infinity" in parts else "positive" if "positive" in parts else "zero"
+    return None
+
+
+def _limit_of_sum(a: Limit, b: Limit) -> Limit:
+    if a == "zero" or a == b:
+        return b
+    if b == "zero":
+        return a
+    if a in ENDLESS or b in ENDLESS:
+        return None if a in ENDLESS and b in ENDLESS else a if a in ENDLESS else b
+    return "finite"
+
+
+def _limit_of_product(a: Limit, b: Limit) -> Limit:
+    if "zero" in (a, b):
+        return None if a in ENDLESS or b in ENDLESS else "zero"
+    if "finite" in (a, b):
+        return None if a in ENDLESS or b in ENDLESS else "finite"
+    size: Limit = "infinity" if a in ENDLESS or b in ENDLESS else "positive"
+    below = [v in ("negative", "minus infinity") for v in (a, b)]
+    return OPPOSITE[size] if below[0] != below[1] else size
+
+
+def _limit_of_power(base: Node, exponent: Node, ranges: Mapping[str, Range | None]) -> Limit:
+    where, e, b = _limit(base, ranges), exact(exponent), exact(base)
+    if e == 0:
+        return "positive"
+    if e is not None and where in ("zero", "positive", "infinity"):
+        if where == "positive" or e > 0:
+            return where
+        return "zero" if where == "infinity" else None  # 1/v explodes on the way of v to 0
+    way = _limit(exponent, ranges)
+    if b is not None and b > 0 and way in ENDLESS:
+        if b == 1:
+            return "positive"
+        return "zero" if (b < 1) == (way == "infinity") else "infinity"
     return None

@@ -91,6 +91,7 @@ class _Resolver:
         doc = self.parts.get("documentation string")
         idle = self.unused()
         statements = self.trimmed(rule.statements, idle)
+        idle -= {o for s in statements if isinstance(s, ir.Call) for o in s.outputs}
         program = ir.Algorithm(
             name=header.name.id, doc=doc.text if isinstance(doc, t.Doc) else "", source=self.source,
             target=self.goal.target, variable=self.goal.variable, functions=tuple(self.goal.functions.values()),

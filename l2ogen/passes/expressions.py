@@ -13,7 +13,7 @@ from ..core.ir import Node, symbols
 from ..core.operators import CALLS, INFIX, Misfit, Operator
 from ..core.sizes import Size
 from ..core.symbols import Scope, Symbol
-from ..core.types import IDENTITY, SCALAR, Type, matrix, vector
+from ..core.types import IDENTITY, SCALAR, Type, diag, matrix, vector
 from ..diagnostics import Diagnostic, catalog, nearest
 from ..source import Span
 from ..syntax import tree as t
@@ -347,6 +347,8 @@ class Expressions:
         if len(args) != op.arity:
             self.say(catalog.wrong_count(e.span, f"`{name}`", f"{op.arity} argument{'s' * (op.arity > 1)}", len(args)))
             return None
+        if name == "inv" and args[0] is not None and args[0].type.kind == "diag":  # entry by entry
+            return Node("over", (number(1), args[0]), args[0].type, span=e.span)
         return self.operator(op, tuple(filter(None, args)), tuple(a.span for a in values), e.span)
 
     def indicator(self, e: t.Call) -> Node | None:
@@ -463,6 +465,8 @@ class Expressions:
             return None
         if metric is None or point is None:
             return None
+        if metric.type.kind == "identity":
+            metric = fit(metric, diag(point.type.rows)) or metric
         if metric.type.kind not in ("scalar", "diag"):
             self.say(catalog.no_prox(e.metric.span, e.fn.id, str(metric.type)))
             return None

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ..core import ir
-from ..core.constants import MARGIN, constant, exact, positive, tends
+from ..core.constants import constant, exact, positive, vanishes
 from ..core.ir import Facts, Node, Range
 from ..core.types import SCALAR
 from ..diagnostics import Diagnostic, catalog
@@ -25,8 +25,16 @@ def facts(d: t.Declaration, names: list[str], lowering: Expressions, report: lis
     declared = [n.id for n in d.names]
     # what is wrong about the whole declaration is said once
     report_all = report if names[0] == declared[0] else []
+    seen: dict[str, Span] = {}
     for fact in d.facts:
         if isinstance(fact.relation, t.Call) and fact.relation.fn.id in ABOUT_ALL and fact.limit is None:
+            word = fact.relation.fn.id
+            if seen.setdefault(word, fact.span) != fact.span:
+                what = "margin" if word == "margin" else "bound"
+                report_all.append(catalog.second_bound(fact.span, names[0], what, seen[word]))
+            elif word == "margin" and not any(_is_strict(f.relation) for f in d.facts):
+                help = "a margin is kept from the open ends of a range: `0 < v < 1, margin(1e-3)`"
+                report_all.append(catalog.unsupported_fact(fact.span, help))
             for each in names:
                 found[each] = _about_all(fact.relation, found[each], lowering, report_all)
             continue
@@ -35,6 +43,9 @@ def facts(d: t.Declaration, names: list[str], lowering: Expressions, report: lis
             continue
         old = found[name.id]
         if fact.limit is not None:
+            limit = f"{name.id} ->"
+            if seen.setdefault(limit, fact.span) != fact.span:
+                report.append(catalog.second_bound(fact.span, name.id, "limit", seen[limit]))
             found[name.id] = _limit(fact, name.id, old, lowering, report)
         elif isinstance(fact.relation, t.Compare):
             one = _range(fact.relation, name, fact, lowering, report)
@@ -65,8 +76,12 @@ def _subject(fact: t.Fact, declared: list[str], report: list[Diagnostic]) -> t.N
     return None
 
 
+def _is_strict(relation: t.Expr) -> bool:
+    return isinstance(relation, t.Compare) and any(op in ("<", ">") for op, _ in relation.rest)
+
+
 def _about_all(call: t.Call, old: Facts, lowering: Expressions, report: list[Diagnostic]) -> Facts:
-    """`bounded(c)`, c > 0, or `margin(m)`, a number from 0 to 0.1."""
+    """`bounded(c)`, c > 0, or `margin(m)`: 0, or a number from 1e-6, which float32 can keep, to 0.1."""
     word = call.fn.id
     value = None
     if len(call.args) == 1 and not isinstance(call.args[0], t.Keyword):
@@ -75,8 +90,8 @@ def _about_all(call: t.Call, old: Facts, lowering: Expressions, report: list[Dia
             return old
     if word == "margin":
         margin = constant(value)
-        if margin is None or not 0 <= margin <= 0.1:
-            help = "a margin is a number from 0 to 0.1, such as `margin(1e-3)`"
+        if margin is None or not (margin == 0 or 1e-6 <= margin <= 0.1):
+            help = "a margin is 0, or a number from 1e-6 to 0.1, such as `margin(1e-3)`"
             report.append(catalog.unsupported_fact(call.span, help))
             return old
         return replace(old, margin=margin)
@@ -102,7 +117,7 @@ def _limit(fact: t.Fact, name: str, old: Facts, lowering: Expressions, report: l
         help = "an envelope is made of nonnegative parts, such as `1/(k + 1)^2` or `0.9^k`"
         report.append(catalog.unsupported_fact(fact.envelope.span, help))
         return old
-    if tends(envelope) != "zero":
+    if not vanishes(envelope, {}):
         report.append(catalog.envelope_stays(fact.envelope.span, name, show(fact.envelope)))
         return old
     return replace(old, vanishes=True, envelope=envelope)
@@ -179,7 +194,7 @@ def _intersect(old: Range | None, new: Range, name: str, report: list[Diagnostic
     """Two one-sided facts about one name."""
     if old is None:
         return new
-    for side, first, second in (("lower", old.low, new.low), ("upper", old.high, new.high)):
+    for side, first, second in (("lower bound", old.low, new.low), ("upper bound", old.high, new.high)):
         if first is not None and second is not None:
             report.append(catalog.second_bound(new.span, name, side, old.span))
             return old
@@ -192,31 +207,43 @@ def _intersect(old: Range | None, new: Range, name: str, report: list[Diagnostic
 # ---- facts about formulas --------------------------------------------------------------------------
 
 
-def prove(
-    value: Node, f: Facts, d: t.Declaration, name: str, ranges: Mapping[str, Range | None], report: list[Diagnostic]
-) -> None:
-    """Facts on a fixed parameter follow from its formula, or are reported."""
+def follows(value: Node, f: Facts, ranges: Mapping[str, Range | None]) -> dict[str, bool]:
+    """Which facts are proved of a formula, for all values in the ranges of data and parameters: `range`, and `limit`,
+    as which a bound and an envelope count, too."""
+    value = entry(value)
+    known = value.type.kind in ("scalar", "vector", "diag")
 
-    def need(claim: Node, strict: bool, span: Span) -> None:
-        if not positive(claim, ranges, zero=not strict):
-            report.append(catalog.unproved_fact(span, name))
+    def holds(op: str, a: Node, b: Node, strict: bool = False) -> bool:
+        return known and positive(Node(op, (a, b), SCALAR), ranges, zero=not strict)
 
-    span = d.facts[0].span if d.facts else d.span
-    if value.type.kind == "diag" and value.op == "broadcast":
-        value = value.args[0]
-    if f.range is not None:
-        if value.type.kind != "scalar":
-            report.append(catalog.unproved_fact(f.range.span, name))
-            return
-        if f.range.low is not None:
-            need(Node("subtract", (value, f.range.low), SCALAR), f.range.low_open, f.range.span)
-        if f.range.high is not None:
-            need(Node("subtract", (f.range.high, value), SCALAR), f.range.high_open, f.range.span)
-    for bound in (f.bound, f.envelope):
-        if bound is not None:
-            need(Node("subtract", (bound, value), SCALAR), False, span)
-            need(Node("add", (bound, value), SCALAR), False, span)
-    if f.vanishes and f.envelope is None and tends(value) != "zero":
-        report.append(catalog.unproved_fact(span, name))
-    if f.margin != MARGIN:
-        report.append(catalog.unsupported_fact(span, "a margin is kept by learned and predicted parameters"))
+    r, found = f.range, {"range": True, "limit": True}
+    if r is not None:
+        found["range"] = (r.low is None or holds("subtract", value, r.low, r.low_open)) and (
+            r.high is None or holds("subtract", r.high, value, r.high_open)
+        )
+    bounds = [b for b in (f.bound, f.envelope) if b is not None]
+    found["limit"] = all(holds("subtract", b, value) and holds("add", b, value) for b in bounds)
+    if f.vanishes and f.envelope is None:
+        found["limit"] &= known and vanishes(value, ranges)
+    return found
+
+
+def contains_zero(r: Range | None, ranges: Mapping[str, Range | None]) -> bool:
+    """Whether what is scaled down towards 0 provably stays in a range."""
+    if r is None:
+        return True
+    low = r.low is None or positive(Node("negate", (r.low,), SCALAR), ranges, zero=True)
+    return low and (r.high is None or positive(r.high, ranges, zero=True))
+
+
+def entry(value: Node) -> Node:
+    """c of a constant vector, a diagonal c*I or a multiple of the identity; else the value itself."""
+    if value.op == "identity":
+        return number(1)
+    if value.op == "broadcast":
+        return value.args[0]
+    if value.op in ("scale", "times") and value.args[1].op == "identity":
+        return value.args[0]
+    if value.op in ("shrink", "over") and value.args[0].op == "identity":
+        return Node("over", (number(1), value.args[1]), SCALAR, span=value.span)
+    return value

@@ -72,11 +72,14 @@ def _minus(u: Node | None) -> Node | None:
 def _sum(a: Node | None, b: Node | None, kind: Type | None) -> Node | None:
     if a is None or b is None:
         return a if b is None else b
+    kind = kind or (b if a.type.kind == "scalar" else a).type
+    if a.op == b.op == "negate":
+        return _minus(_sum(a.args[0], b.args[0], kind))
     if b.op == "negate":
-        return Node("subtract", (a, b.args[0]), kind or a.type, span=a.span)
+        return Node("subtract", (a, b.args[0]), kind, span=a.span)
     if a.op == "negate":
-        return Node("subtract", (b, a.args[0]), kind or b.type, span=a.span)
-    return Node("add", (a, b), kind or a.type, span=a.span)
+        return Node("subtract", (b, a.args[0]), kind, span=a.span)
+    return Node("add", (a, b), kind, span=a.span)
 
 
 def _scaled(op: str, factor: Node, c: Node) -> Node:

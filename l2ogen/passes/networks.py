@@ -10,7 +10,6 @@ from ..core.types import SCALAR, Type
 from ..diagnostics import Diagnostic, catalog, nearest, one_of
 from ..source import Span
 from ..syntax import tree as t
-from ..syntax.printer import show
 from .expressions import Expressions
 from .facts import end
 
@@ -91,12 +90,12 @@ def _any(item: t.Network, lowering: Expressions, report: list[Diagnostic]) -> ir
 
 
 class Calls:
-    """The calls of each network: they agree in the numbers of inputs and outputs."""
+    """The calls of each network: they agree in what goes in and comes out."""
 
     def __init__(self, expressions: Expressions, networks: dict[str, ir.Network], report: list[Diagnostic]) -> None:
         self.expressions, self.networks, self.report = expressions, networks, report
-        self.first: dict[str, tuple[int, int, Span]] = {}
-        """Network -> inputs, outputs and place of its first call."""
+        self.first: dict[str, tuple[tuple[ir.Node, ...], int, Span]] = {}
+        """Network -> inputs, number of outputs and place of its first call."""
 
     def inputs(self, call: t.Call, size: Size | None = None) -> tuple[ir.Node, ...] | None:
         """The arguments, lowered: vectors and diagonals of one size, and scalars. None where one is wrong."""
@@ -140,18 +139,26 @@ class Calls:
             return SCALAR
         return next((Type("vector", i.type.sizes) for i in inputs if i.type.kind in ("vector", "diag")), None)
 
-    def agree(self, call: t.Call, inputs: int, outputs: int) -> None:
+    def agree(self, call: t.Call, inputs: tuple[ir.Node, ...], outputs: int) -> None:
         """Report a call that differs from the first one of its network."""
         name = call.fn.id
-        if name not in self.first:
-            self.first[name] = (inputs, outputs, call.span)
+        net = self.networks[name]
+        first_inputs, first_outputs, place = self.first.setdefault(name, (inputs, outputs, call.span))
+        if place == call.span or net.cell == "any":
             return
-        first_inputs, first_outputs, place = self.first[name]
-        if self.networks[name].cell == "any":
-            return
-        for what, here, there in (("inputs", inputs, first_inputs), ("outputs", outputs, first_outputs)):
+        pairs: list[tuple[str, object, object]] = [
+            ("inputs", len(inputs), len(first_inputs)), ("outputs", outputs, first_outputs)
+        ]  # fmt: skip
+        if net.per_coordinate and net.recurrent:  # one hidden state for each
+            pairs.append(("coordinates", _coordinates(inputs), _coordinates(first_inputs)))
+        if not net.per_coordinate:  # a vector is pooled to two features
+            kinds = [["a scalar" if i.type.kind == "scalar" else "a vector" for i in n] for n in (inputs, first_inputs)]
+            pairs += [(f"as input {i + 1}", *pair) for i, pair in enumerate(zip(*kinds, strict=False))]
+        for what, here, there in pairs:
             if here != there:
                 self.report.append(catalog.calls_differ(call.span, name, what, here, there, place))
+                return
 
-    def text(self, call: t.Call) -> str:
-        return show(call)
+
+def _coordinates(inputs: tuple[ir.Node, ...]) -> str:
+    return next(str(i.type.rows) for i in inputs if i.type.kind != "scalar")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..core import ir
-from ..core.constants import constant, exact, positive, tends
+from ..core.constants import constant, exact
 from ..core.symbols import Symbol
 from ..core.types import Type
 from ..diagnostics import Diagnostic, catalog
@@ -14,7 +14,7 @@ from ..syntax import tree as t
 from ..syntax.printer import show
 from . import declarations as decl
 from .expressions import Expressions, number
-from .facts import ABOUT_ALL, facts, prove
+from .facts import ABOUT_ALL, contains_zero, entry, facts, follows
 
 KINDS = ("learned", "predicted", "precomputed", "fixed")
 
@@ -84,11 +84,40 @@ class Parameters:
             self.report.append(catalog.not_per_iteration(tail.span, name.id, what))
             return ir.Tail()
         made = self.tail_of(tail, name)
-        vanishing = made.kind in ("decay", "none") or (made.value is not None and tends(made.value) == "zero")
-        if facts.vanishes and facts.envelope is None and not vanishing:
-            fact = next(f.span for f in d.facts if f.limit is not None)
-            self.report.append(catalog.tail_breaks_limit(tail.span, name.id, fact))
+        if made.kind == "decay" and not contains_zero(facts.range, self.ranges()):
+            assert facts.range is not None
+            self.report.append(catalog.tail_breaks_fact(tail.span, name.id, facts.range.span, False))
+        elif made.kind in ("last", "formula") and facts != ir.Facts():
+            self.check_tail(d, tail, name, facts, made.value)
         return made
+
+    def check_tail(self, d: t.Declaration, tail: t.Tail, name: t.Name, facts: ir.Facts, value: ir.Node | None) -> None:
+        """The facts hold past the last layer, too: the last layer keeps all but `-> 0`, a formula what is proved."""
+        vanishing = facts.vanishes and facts.envelope is None
+        if value is None and not vanishing:
+            return
+        proved = {"range": True, "limit": False}
+        if value is not None:
+            proved = follows(self.unfolded(value), facts, self.ranges())
+        limit = next((f.span for f in d.facts if f.limit is not None or isinstance(f.relation, t.Call)), d.span)
+        if not proved["range"] and facts.range is not None:
+            self.report.append(catalog.tail_breaks_fact(tail.span, name.id, facts.range.span, False))
+        elif not proved["limit"]:
+            self.report.append(catalog.tail_breaks_fact(tail.span, name.id, limit, vanishing))
+
+    def ranges(self) -> dict[str, ir.Range | None]:
+        """What is declared of the values that formulas are made of."""
+        return {d.name: d.range for d in self.data} | {name: p.range for name, p in self.found.items()}
+
+    def unfolded(self, value: ir.Node) -> ir.Node:
+        """A formula with those of `fixed` parameters in place; learned values that all iterations share are constants,
+        as data are."""
+        p = self.found.get(value.name) if value.role == "parameter" else None
+        if p is not None and p.kind == "fixed" and p.value is not None:
+            return self.unfolded(p.value)
+        if p is not None and p.kind in ("learned", "precomputed") and not p.per_iteration:
+            return replace(value, attr=("data", p.name))
+        return replace(value, args=tuple(self.unfolded(a) for a in value.args))
 
     def tail_of(self, tail: t.Tail, name: t.Name) -> ir.Tail:
         e = tail.formula
@@ -109,12 +138,22 @@ class Parameters:
         if value is not None and not self.is_known_at_once(value):
             needs = "a tail of numbers, data, `k` and the parameters above"
             self.report.append(catalog.kind_needs(e.span, "per-iteration", needs, "tail decay(0.9)"))
-        return ir.Tail("formula", value)
+            value = None
+        return ir.Tail("formula", value) if value is not None else ir.Tail()
 
     def is_known_at_once(self, value: ir.Node) -> bool:
-        """Whether a value needs no state and asks nothing of the problem's functions."""
-        roles = ("", "data", "iteration", "size", "option", "lipschitz", "parameter")
-        return all(n.op not in ir.OF_PROBLEM and n.role in roles for n in value.walk())
+        """Whether a value needs no state, no network and nothing further below, and asks nothing of the problem's
+        functions."""
+        roles = ("", "data", "iteration", "size", "option", "lipschitz")
+        above = {name for name, p in self.found.items() if p.kind != "predicted"}
+        return all(
+            n.op not in ir.OF_PROBLEM and (n.role in roles or (n.role == "parameter" and n.name in above))
+            for n in value.walk()
+        ) and all(
+            self.is_known_at_once(below)
+            for name in ir.symbols(value, "parameter")
+            if (below := self.found[name].value) is not None
+        )
 
     def parameter(self, d: t.Declaration, name: t.Name, kind: Type) -> None:
         if self.expressions.scope.table[name.id].type is None:
@@ -125,7 +164,7 @@ class Parameters:
         if d.kind in ("fixed", "precomputed"):
             value = self.formula(d, name, kind)
             if value is not None and d.facts:
-                prove(value, about, d, name.id, {x.name: x.range for x in self.data}, self.report)
+                self.prove(value, about, d, name.id)
         elif d.kind == "learned":
             if d.value is not None:
                 init = self.initial(d.value, name, kind, about)
@@ -151,9 +190,20 @@ class Parameters:
             elif not name.id.endswith("_k"):
                 why = "it is one value for all iterations"
                 self.report.append(catalog.limit_needs_envelope(fact.span, name.id, why))
-        low = about.range.low if about.range is not None else None
-        if about.vanishes and low is not None and exact(low) != 0 and positive(low, {}):
+        if about.vanishes and not contains_zero(about.range, self.ranges()):
             help = "a range away from 0 and the limit 0 exclude each other"
+            self.report.append(catalog.unsupported_fact(d.facts[0].span, help))
+
+    def prove(self, value: ir.Node, about: ir.Facts, d: t.Declaration, name: str) -> None:
+        """Facts on a fixed parameter follow from its formula, or are reported."""
+        proved = follows(self.unfolded(value), about, self.ranges())
+        if not proved["range"] and about.range is not None:
+            self.report.append(catalog.unproved_fact(about.range.span, name))
+        if not proved["limit"]:
+            place = next(f.span for f in d.facts if f.limit is not None or isinstance(f.relation, t.Call))
+            self.report.append(catalog.unproved_fact(place, name))
+        if about.margin != ir.MARGIN:
+            help = "a margin is kept by learned and predicted parameters"
             self.report.append(catalog.unsupported_fact(d.facts[0].span, help))
 
     def formula(self, d: t.Declaration, name: t.Name, kind: Type) -> ir.Node | None:
@@ -213,11 +263,15 @@ class Parameters:
         ):
             needs, example = "an initial value from numbers and shared data", f"learned {name.id} in R init 0.1"
             self.report.append(catalog.kind_needs(given.span, "learned", needs, example))
-        elif about.envelope is not None and exact(_entry(init)) != 0:
+        elif about.envelope is not None and exact(entry(init)) != 0:
             help = f"start at 0: the envelope of `{name.id}` shrinks from layer to layer"
             self.report.append(catalog.misplaced_clause(given.span, f"`{show(given)}`", "a vanishing parameter", help))
-        elif about.range is not None:
-            self.check_initial(given, name, _entry(init), about.range, about.margin)
+        else:
+            bound = about.bound if about.envelope is None else None
+            low = ir.Node("negate", (bound,), bound.type) if bound is not None else None
+            for range_ in (about.range, ir.Range(low, bound, span=given.span) if bound is not None else None):
+                if range_ is not None:
+                    self.check_initial(given, name, entry(init), range_, about.margin)
         return init
 
     def check_initial(self, given: t.Value, name: t.Name, init: ir.Node, range_: ir.Range, share: float) -> None:
@@ -250,13 +304,6 @@ class Parameters:
                 if names - known:
                     for name in group.names:
                         self.expressions.scope.table[name.id].type = None
-
-
-def _entry(value: ir.Node) -> ir.Node:
-    """c of a constant vector, diagonal or multiple of I."""
-    if value.op == "broadcast" or (value.op == "scale" and value.args[1].op == "identity"):
-        return value.args[0]
-    return number(1) if value.op == "identity" else value
 
 
 def clauses(d: t.Declaration, name: str) -> str:

@@ -22,7 +22,7 @@ def simplify(program: ir.Algorithm) -> ir.Algorithm:
     }  # fmt: skip
     statements = [_statement(s, trivial) for s in program.statements]
     parameters = [
-        replace(p, value=_fold(p.value, trivial)) if p.value is not None else p
+        replace(p, value=_folded(p.value, trivial), tail=replace(p.tail, value=_folded(p.tail.value, trivial)))
         for p in program.parameters if p.name not in trivial
     ]  # fmt: skip
     simple = replace(program, statements=tuple(statements), parameters=tuple(parameters))
@@ -42,8 +42,15 @@ def is_identity(node: Node) -> bool:
 
 
 def _zero(like: Node) -> Node:
+    """0 in the space of a node; of matrices, whose zeros no code writes, the node itself."""
+    if like.type.kind in ("matrix", "sym", "identity"):
+        return like
     zero = Node("number", (), SCALAR, "0")
     return zero if like.type.kind == "scalar" else Node("broadcast", (zero,), like.type, span=like.span)
+
+
+def _folded(node: Node | None, trivial: dict[str, Node]) -> Node | None:
+    return None if node is None else _fold(node, trivial)
 
 
 def _fold(node: Node, trivial: dict[str, Node]) -> Node:
@@ -60,9 +67,9 @@ def _fold(node: Node, trivial: dict[str, Node]) -> Node:
         case "times" | "apply" | "compose":
             if is_zero(a) or is_zero(b):
                 return _zero(node)
-            if is_identity(a):
+            if is_identity(a) and b.type == node.type:
                 return b
-            if is_identity(b):
+            if is_identity(b) and a.type == node.type:
                 return a
         case "add":
             if is_zero(a) and b.type == node.type:
@@ -137,6 +144,7 @@ def _alive(program: ir.Algorithm) -> ir.Algorithm:
             for node in s.inputs:
                 need(node)
     networks = {s.network for s in kept if isinstance(s, ir.Call)}
+    needed |= {o for s in kept if isinstance(s, ir.Call) for o in s.outputs}
     return replace(
         program, statements=tuple(reversed(kept)),
         parameters=tuple(p for p in program.parameters if p.name in needed),

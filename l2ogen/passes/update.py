@@ -31,8 +31,8 @@ class Update:
         self.called: dict[str, Span] = {}
         """Networks -> where they are called first."""
         self.statements: list[ir.Statement] = []
-        self.hidden = 0
-        """Calls inside expressions, numbered: their outputs are lets without a name of their own."""
+        self.written: set[str] = set()
+        """Names in the text of the block, which outputs without a name of their own keep away from."""
         expressions.call_network = self.inline
 
     @property
@@ -41,6 +41,7 @@ class Update:
 
     def run(self, statements: list[t.Assignment]) -> None:
         later = self.expressions.later
+        self.written = {n.id for s in statements for n in t.walk(s) if isinstance(n, t.Name)}
         for s in statements:
             for target in s.targets:
                 if target.next:
@@ -131,9 +132,29 @@ class Update:
                 continue
             for output in d.names:
                 self.parameters.predictions.pop(output.id, None)
-            self.expressions.in_update = False
-            self.predicted(d, d.value.expr)
+            if self.knows_inputs(d, d.value.expr):
+                self.predict(d.value.expr)
+                self.expressions.in_update = False
+                self.predicted(d, d.value.expr)
             self.expressions.in_update = True
+
+    def knows_inputs(self, d: t.Declaration, call: t.Call) -> bool:
+        """Whether no input is made of what is predicted here or further below; reported."""
+        found = self.parameters.found
+
+        def waits(name: str) -> bool:
+            p = found.get(name)
+            if p is None or p.kind == "predicted":
+                return p is not None and p.span.start >= d.span.start
+            return any(waits(below) for below in ir.symbols(p.value, "parameter"))
+
+        for n in t.walk(call):
+            if isinstance(n, t.Name) and waits(n.id):
+                needs, example = "inputs that are known before it", f"{show(call.fn)}(x, grad f(x))"
+                self.report.append(catalog.kind_needs(n.span, "predicted", needs, example))
+                self.scope.broken |= {output.id for output in d.names}
+                return False
+        return True
 
     def network(self, call: t.Call) -> ir.Network | None:
         """The network that is called; what is none is reported."""
@@ -177,7 +198,7 @@ class Update:
         inputs = self.calls.inputs(call, size)
         if inputs is None:
             return
-        self.calls.agree(call, len(inputs), len(d.names))
+        self.calls.agree(call, inputs, len(d.names))
         outputs = tuple(n.id for n in d.names)
         self.statements.append(ir.Call(net.name, inputs, outputs, True, d.span, show(d).removeprefix("predicted ")))
 
@@ -197,7 +218,7 @@ class Update:
         later: list[tuple[t.Name, str]] = []
         for target in s.targets:
             if target.next:
-                later.append((target, name := f"{target.id}_next"))
+                later.append((target, name := self.free(f"{target.id}_next")))
                 names.append(name)
             elif self.is_free(target) and self.assign(target):
                 self.scope.add(Symbol(target.id, "let", space, target.span))
@@ -205,7 +226,7 @@ class Update:
         if net is None or inputs is None or space is None:
             self.scope.broken |= {target.id for target in s.targets}
             return
-        self.calls.agree(call, len(inputs), len(s.targets))
+        self.calls.agree(call, inputs, len(s.targets))
         self.statements.append(ir.Call(net.name, inputs, tuple(names), False, s.span, show(s)))
         for target, name in later:
             self.next_iterate(s, target, symbol("let", name, space, target.span))
@@ -221,11 +242,18 @@ class Update:
         space = self.calls.output(net.name, inputs, space)
         if space is None:
             return None
-        self.calls.agree(call, len(inputs), 1)
-        self.hidden += 1
-        name = f"{net.name}_{self.hidden}" if self.hidden > 1 else f"{net.name}_out"
+        self.calls.agree(call, inputs, 1)
+        name = self.free(f"{net.name}_out")
         self.statements.append(ir.Call(net.name, inputs, (name,), False, call.span))
         return symbol("let", name, space, call.span)
+
+    def free(self, stem: str) -> str:
+        """The name, numbered if it is written or declared somewhere."""
+        name, i = stem, 1
+        while name in self.written or name in self.scope.table:
+            i, name = i + 1, f"{stem}_{i + 1}"
+        self.written.add(name)
+        return name
 
     # -- implicit rules
     def implicit(self, s: t.Assignment, g: t.Name, source: t.Apply) -> None:

@@ -33,7 +33,7 @@ def check(file: t.File, report: list[Diagnostic]) -> None:
             continue
         if header is not None and item.base.id != header.name.id:
             report.append(catalog.variant_of_another(item.base.span, item.base.id, header.name.id, header.name.span))
-        first = seen.setdefault(item.name.id, item.name)
+        first = seen.setdefault(item.name.id.lower(), item.name)  # as generated files have it
         if first is not item.name:
             report.append(catalog.duplicate_name(item.name.span, item.name.id, first.span))
 
@@ -54,7 +54,12 @@ class _Applied:
         self.file, self.report = file, report
 
     def run(self, variant: t.Variant) -> t.File:
+        seen: dict[str, t.Name] = {}
         for item in variant.body:
+            for name in _about(item):
+                first = seen.setdefault(name.text, name)
+                if first is not name:
+                    self.report.append(catalog.duplicate_name(name.span, name.text, first.span))
             match item:
                 case t.Doc():
                     self.put(item, lambda i: isinstance(i, t.Doc), after=t.Header)
@@ -104,8 +109,7 @@ class _Applied:
                 case t.Declaration() if block.keyword == "parameters":
                     self.declaration(part)
                 case t.Declaration():
-                    self.remove({n.id for n in part.names}, block.keyword)
-                    self.put_body(block.keyword, (*self.body(block.keyword), part))
+                    self.exchange({n.id for n in part.names}, part, block.keyword)
                 case t.Assignment():
                     self.line(part)
                 case _:
@@ -125,8 +129,10 @@ class _Applied:
         self.put_body(keyword, tuple(body))
 
     # -- declarations
-    def remove(self, names: set[str], keyword: str = "parameters") -> None:
-        """Take names, and the facts about them alone, out of the declarations of a block."""
+    def exchange(self, names: set[str], new: t.Declaration, keyword: str = "parameters") -> None:
+        """Take names, and facts about them alone, out of the declarations of a block; the new one comes in the place
+        of the first of these, so that what is declared below it still finds it above."""
+        added: Body = (new,)
         kept: list[t.Node] = []
         for item in self.body(keyword):
             if not isinstance(item, t.Declaration) or not names & {n.id for n in item.names}:
@@ -138,11 +144,12 @@ class _Applied:
             if groups:
                 facts = tuple(f for f in item.facts if not _mentions(f.relation, names))
                 kept.append(replace(item, groups=groups, facts=facts))
-        self.put_body(keyword, tuple(kept))
+            kept += added
+            added = ()
+        self.put_body(keyword, (*kept, *added))
 
     def declaration(self, d: t.Declaration) -> None:
-        self.remove({n.id for n in d.names})
-        self.put_body("parameters", (*self.body("parameters"), d))
+        self.exchange({n.id for n in d.names}, d)
 
     def base(self, name: str) -> tuple[t.Declaration, t.Group] | None:
         """Where the base declares a parameter."""
@@ -159,12 +166,22 @@ class _Applied:
         if found is None:
             self.unknown(a.name)
             return
-        d = found[0]
-        facts = d.facts
-        if a.facts:
-            facts = (*(f for f in d.facts if not _mentions(f.relation, {a.name.id})), *a.facts)
-        new = replace(d, facts=facts, tail=a.tail or d.tail)
-        self.put_body("parameters", tuple(new if item is d else item for item in self.body("parameters")))
+        d, group = found
+        name = next(n for n in group.names if n.id == a.name.id)
+        if len(d.names) > 1 and d.kind == "predicted":  # one call of the network predicts them all
+            facts = (*(f for f in d.facts if not _mentions(f.relation, {name.id})), *a.facts)
+            shared = next((f for f in a.facts if isinstance(f.relation, t.Call)), None)
+            if shared is not None:
+                help = f"it holds for all that is predicted with `{name.id}`: declare them anew"
+                self.report.append(catalog.unsupported_fact(shared.span, help))
+                return
+            new = replace(d, facts=facts, tail=a.tail or d.tail)
+            self.put_body("parameters", tuple(new if item is d else item for item in self.body("parameters")))
+            return
+        others = {n.id for n in d.names} - {name.id}
+        own = a.facts or tuple(f for f in d.facts if not _mentions(f.relation, others))
+        alone = replace(d, groups=(replace(group, names=(name,)),), facts=own, tail=a.tail or d.tail)
+        self.exchange({name.id}, alone)
 
     def network(self, n: t.Network) -> None:
         if not any(_called(old) == n.name.id for old in self.body("networks")):
@@ -197,21 +214,31 @@ class _Applied:
                 group = t.Group((one,), found[1].space, span=one.span)
                 value = t.Value("=", s.value, span=s.value.span)
                 d = t.Declaration("fixed", (group,), value, span=s.span)
-                self.remove({one.id})
-                self.put_body("parameters", (d, *self.body("parameters")))
+                self.exchange({one.id}, d)
                 return
         self.line(s)
 
     def line(self, s: t.Assignment) -> None:
-        """In the place of the line that computes the same names."""
+        """In the place of the lines that compute the same names."""
         targets = {x.text for x in s.targets}
-        body = list(self.body("update"))
-        for i, old in enumerate(body):
-            if isinstance(old, t.Assignment) and targets & {x.text for x in old.targets}:
-                body[i] = s
-                self.put_body("update", tuple(body))
-                return
-        self.unknown(s.targets[0])
+        body = self.body("update")
+        old = [x for x in body if isinstance(x, t.Assignment) and targets & {y.text for y in x.targets}]
+        if not old:
+            self.unknown(s.targets[0])
+            return
+        self.put_body("update", tuple(s if x is old[0] else x for x in body if x not in old[1:]))
+
+
+def _about(node: t.Node) -> tuple[t.Name, ...]:
+    """The names that a line of a variant replaces."""
+    match node:
+        case t.Assignment():
+            return node.targets
+        case t.Declaration():
+            return node.names
+        case t.Amendment() | t.Network():
+            return (node.name,)
+    return ()
 
 
 def _called(node: t.Node) -> str:

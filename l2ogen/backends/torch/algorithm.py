@@ -8,7 +8,7 @@ from typing import Any
 
 from ...core import ir
 from ...core.constants import exact
-from .emit import Emitter
+from .emit import Emitter, size_text
 from .facts import constant_gap, enforced, open_end, reparametrization
 from .names import attribute, classes, python_name
 from .program import COSTLY, StepWriter, carried, gap_name, is_shared, shape, step_sizes, step_zeros
@@ -78,16 +78,15 @@ def _precomputed_state(a: ir.Algorithm, p: ir.Parameter, used: set[str]) -> dict
 
 def _initial_state(a: ir.Algorithm, s: ir.State, used: set[str]) -> str:
     emitter = _initial_emitter(a, used)
-    if s.type.kind == "scalar" and s.init.attr == "0":
-        return "problem.zeros(1)"
-    if s.name == a.variable and a.target == "minimize" and not a.data and ir.symbols(s.init) == set() and is_start(s):
+    if s.name == a.variable and a.target == "minimize" and not a.data and is_start(s):
         used.add("start")
         return "start(problem)"
-    value = emitter.tensor(s.init)
-    shared = not any(n.role in ("lipschitz", "state") or n.op == "broadcast" for n in s.init.walk())
-    if s.type.kind == "vector" and shared:  # what all instances share is repeated for each
-        return f"problem.zeros() + {emitter.at(s.init, 2)}"
-    return value
+    zeros = step_zeros(a)("1" if s.type.kind == "scalar" else str(s.type.rows))
+    if s.init.attr == "0":
+        return zeros
+    if s.init.op == "broadcast" or s.init.role == "state":
+        return emitter.tensor(s.init)
+    return f"{zeros} + {emitter.at(s.init, 2)}"  # what all instances share is repeated for each
 
 
 WHAT = {
@@ -101,7 +100,8 @@ WHAT = {
 
 
 def _network(a: ir.Algorithm, n: ir.Network) -> dict[str, Any]:
-    call = next(s for s in a.statements if isinstance(s, ir.Call) and s.network == n.name)
+    calls = [s for s in a.statements if isinstance(s, ir.Call) and s.network == n.name]
+    call = calls[0]
     widths = [1 if n.per_coordinate or i.type.kind == "scalar" else 2 for i in call.inputs]
     size = next((i.type.rows for i in call.inputs if i.type.kind in ("vector", "diag")), None)
     own = next((s.type.rows for s in a.states if s.name == a.variable), None)
@@ -115,7 +115,7 @@ def _network(a: ir.Algorithm, n: ir.Network) -> dict[str, Any]:
     return {
         "name": python_name(n.name), "class_name": classes(a)[f"network {n.name}"], "what": WHAT[n.per_coordinate][n.cell],
         "inputs_text": text, "inputs": sum(widths), "outputs": outputs, "begin": start, "standardized": n.inputs == "standardized",
-        "mixed": len({i.type.kind == "scalar" for i in call.inputs}) > 1,
+        "mixed": any(len({i.type.kind == "scalar" for i in c.inputs}) > 1 for c in calls),
         **{key: getattr(n, key) for key in
            ("cell", "recurrent", "per_coordinate", "hidden", "layers", "embed", "head", "activation", "bias", "start")},
     }  # fmt: skip
@@ -130,8 +130,9 @@ def _constructor(a: ir.Algorithm, used: set[str]) -> dict[str, Any]:
     data = [d for d in a.data if any(d.name in ir.symbols(e, "data") for e in formulas)]
     names = {("data", d.name): python_name(d.name) for d in data}
     names |= {("parameter", p.name): f"self.{attribute(a, p)}" for p in held}
-    names |= {("size", str(size)): str(size) for p in learned + held for size in _sizes_of(p)}
-    emitter = Emitter(names, "torch.zeros({}, **like)".format, helpers=used)
+    names |= {("size", size): python_name(size) for p in learned + held for size in _sizes_of(p)}
+    called = {n: python_name(n) for p in learned + held for size in p.type.sizes for n in size.names}
+    emitter = Emitter(names, lambda size: f"torch.zeros({size_text(size, called)}, **like)", helpers=used, sizes=called)
     sizes: dict[str, str] = {}
     for d in data:
         for i, size in enumerate(d.type.sizes):
@@ -140,7 +141,7 @@ def _constructor(a: ir.Algorithm, used: set[str]) -> dict[str, Any]:
     free: list[str] = []
     counts = Counter(n for p in learned if p.init is not None for n in p.init.walk() if n.op in COSTLY)
     for p in learned:
-        dims = [str(s) for s in p.type.sizes] * (2 if p.type.kind == "sym" else 1) if p.type.kind != "scalar" else ["1"]
+        dims = [size_text(str(s), emitter.sizes) for s in p.type.sizes] * (2 if p.type.kind == "sym" else 1) if p.type.kind != "scalar" else ["1"]
         free += [n for s in p.type.sizes for n in sorted(s.names) if n not in sizes]
         for node in p.init.walk() if p.init is not None else []:
             if counts[node] > 1 and node not in emitter.temporaries:
@@ -156,6 +157,8 @@ def _constructor(a: ir.Algorithm, used: set[str]) -> dict[str, Any]:
         found = None
         if p.init is not None and p.facts.envelope is None:  # else raw numbers
             found = reparametrization(p, emitter, f"self.{gap_name(a, p)}")
+        elif p.init is not None and p.facts.range is not None:  # 0 is an end of every [0, E] and [-E, 0]
+            found = "between", ("0, 1" if p.facts.range.low is not None else "-1, 0") + ", (0.0, 0.0)"
         if found is not None:
             used.add(found[0] + "_inverse")
             value = f"{found[0]}_inverse({', '.join(filter(None, (value, found[1])))})"
@@ -172,7 +175,11 @@ def _constructor(a: ir.Algorithm, used: set[str]) -> dict[str, Any]:
         "arguments": [python_name(d.name) for d in data],
         "shared_arguments": [d.name for d in data],
         "free_sizes": list(dict.fromkeys(free)),
-        "size_lines": [f"{name} = {where}" for name, where in sizes.items() if _occurs(name, text)],
+        "size_arguments": [python_name(n) for n in dict.fromkeys(free)],
+        "size_lines": [
+            f"{python_name(name)} = {where}"
+            for name, where in sizes.items() if name.isidentifier() and _occurs(python_name(name), text)
+        ],
         "like": _like(data[0]) if "**like" in text else None,
         "learned": lines,
     }

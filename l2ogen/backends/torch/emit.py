@@ -30,7 +30,12 @@ def _needed(template: str, slot: re.Match[str], op: Operator, argument: Node) ->
     if not before:
         return op.precedence + (op.name == "power")  # ** associates to the right
     reassociates = op.name in ("add", "times") and argument.op not in ("add", "subtract", "times", "over")
-    return op.precedence + (not reassociates and op.name not in ("negate", "power"))
+    return min(ATOM, op.precedence + (not reassociates and op.name not in ("negate", "power")))
+
+
+def size_text(size: str, names: dict[str, str]) -> str:
+    """A size such as `2*n + 1` where its names are called otherwise; what is not in `names` keeps its name."""
+    return names.get(size) or re.sub(r"[^\W\d]\w*", lambda name: names.get(name[0], name[0]), size)
 
 
 @dataclass
@@ -84,7 +89,7 @@ class Emitter:
                 rows = str(node.type.rows)
                 if node.type.kind == "diag":
                     return self.constant("1", rows)
-                return f"torch.eye({self.sizes.get(rows, rows)}, **{self.like})", ATOM
+                return f"torch.eye({size_text(rows, self.sizes)}, **{self.like})", ATOM
             case "broadcast":
                 return self.constant(self.at(node.args[0], PRODUCT), str(node.type.rows))
             case "grad":
@@ -139,4 +144,4 @@ class Emitter:
         """Whether the value is a Python number, not a tensor."""
         if node in self.plain or node.op == "number" or node.role in ("option", "size"):
             return True
-        return node.op in OPERATORS and all(self.is_plain(a) for a in node.args)
+        return node.op in OPERATORS and node.op not in TAKES_TENSOR and all(self.is_plain(a) for a in node.args)

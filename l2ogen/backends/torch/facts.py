@@ -10,9 +10,8 @@ from .emit import Emitter
 
 
 def enforced(p: ir.Parameter) -> Range | None:
-    """The range of a parameter's entries, or eigenvalues: a bound c is -c <= v <= c, or one side of it beside a sign."""
-    f = p.facts
-    bound = f.envelope if f.envelope is not None else f.bound
+    """The range of a parameter's entries, or eigenvalues: a bound c is -c <= v <= c, one side of it beside a sign."""
+    f, bound = p.facts, least_bound(p.facts)
     if bound is None or p.type.kind == "matrix":
         return f.range
     low: Node | None = Node("negate", (bound,), SCALAR)
@@ -23,6 +22,12 @@ def enforced(p: ir.Parameter) -> Range | None:
     elif f.range is not None:
         high, high_open = f.range.high, f.range.high_open
     return Range(low, high, low_open, high_open, f.range.span if f.range is not None else p.span)
+
+
+def least_bound(f: ir.Facts) -> Node | None:
+    """What |v| is at most: of a bound and an envelope the smaller one."""
+    bounds = tuple(b for b in (f.bound, f.envelope) if b is not None)
+    return Node("min", bounds, SCALAR) if len(bounds) == 2 else bounds[0] if bounds else None
 
 
 def open_end(p: ir.Parameter) -> Node | None:
@@ -70,7 +75,7 @@ def _call(p: ir.Parameter, emitter: Emitter, gap: str) -> tuple[str, str] | None
         return emitter.per_matrix(end, precedence) if symmetric else emitter.at(end, precedence)
 
     margin = p.facts.margin
-    bound = p.facts.envelope if p.facts.envelope is not None else p.facts.bound
+    bound = least_bound(p.facts)
     if bound is not None and p.facts.range is None and not symmetric:
         return "within", emitter.text(bound)
     if r.low is not None and r.high is not None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from ...core import ir
 from ...core.operators import OPERATORS
-from .emit import Emitter
+from .emit import TAKES_TENSOR, Emitter, size_text
 from .facts import reparametrization
 from .names import attribute, python_name, reserved
 
@@ -119,7 +119,9 @@ class StepWriter:
         self.lines.append(Line("", s.text))
         self.hoist(s.value)
         target = self.next_names[s.name] if s.next else python_name(s.name)
-        self.lines.append(Line(f"{target} = {self.emitter.tensor(s.value)}", shape(self.program_type(s))))
+        kind = self.program_type(s)
+        value = self.repeated(s.value, kind) if s.next else self.emitter.tensor(s.value)
+        self.lines.append(Line(f"{target} = {value}", shape(kind)))
         if s.next and s.name == self.program.variable and self.program.safeguard is not None:
             self.safeguard(target)
 
@@ -227,11 +229,32 @@ class StepWriter:
                 self.lines.append(Line(f"{python_name(name)} = {ranged}", shape(p.type)))
 
     def network_input(self, network: ir.Network, e: ir.Node) -> str:
-        text = self.emitter.tensor(e)
+        text = self.repeated(e, e.type)
         if network.per_coordinate or e.type.kind == "scalar":
             return text
         self.emitter.helpers.add("pooled")
         return f"pooled({text})"
+
+    def repeated(self, e: ir.Node, kind: ir.Type) -> str:
+        """A value for every instance: what all of them share is repeated."""
+        if self.emitter.is_plain(e) or self.is_whole(e):
+            return self.emitter.tensor(e)
+        zeros = self.emitter.zeros("1" if kind.kind == "scalar" else str(kind.rows))
+        return f"{zeros} + {self.emitter.at(e, 2)}"
+
+    def is_whole(self, e: ir.Node) -> bool:
+        """Whether a value surely has the batch dimensions of the states."""
+        made = {s.name: s.value for s in self.program.statements if isinstance(s, ir.Assignment) and not s.next}
+        made |= {p.name: p.value for p in self.program.parameters if p.value is not None}
+        return any(
+            n.op in (*ir.OF_PROBLEM, "broadcast") or n.role in ("state", "next", "iteration")
+            or (n.op in TAKES_TENSOR and self.emitter.is_plain(n.args[0]))  # which is made a tensor
+            or (n.role == "parameter" and self.program.parameter(n.name).kind == "predicted")
+            or (n.role == "let" and n.name not in made)  # the output of a network
+            or (n.role == "let" and n.name in made and self.emitter.is_plain(made[n.name]))
+            or (n.role in ("let", "parameter") and n.name in made and self.is_whole(made[n.name]))
+            for n in e.walk()
+        )  # fmt: skip
 
     def hoist(self, node: ir.Node) -> None:
         """Compute once what is costly and occurs more than once."""
@@ -270,7 +293,7 @@ def step_zeros(program: ir.Algorithm) -> Callable[[str], str]:
     """How `step` makes zeros: of the reported state's size, or another."""
     own = {str(s.type.rows) for s in program.states if s.name == program.variable}
     sizes = step_sizes(program)
-    return lambda size: "problem.zeros()" if size in own else f"problem.zeros({sizes.get(size, size)})"
+    return lambda size: "problem.zeros()" if size in own else f"problem.zeros({size_text(size, sizes)})"
 
 
 def gap_name(program: ir.Algorithm, p: ir.Parameter) -> str:

@@ -52,9 +52,9 @@ def init_in_moving_range(span: Span, name: str, end: str, fact: Span) -> Diagnos
     )  # fmt: skip
 
 
-def second_bound(span: Span, name: str, side: str, first: Span) -> Diagnostic:
+def second_bound(span: Span, name: str, what: str, first: Span) -> Diagnostic:
     return Diagnostic(
-        "L2O409", f"a second {side} bound of `{name}`", span, "again here", "keep one", ((first, "first one"),)
+        "L2O409", f"a second {what} of `{name}`", span, "again here", "keep one", ((first, "first one"),)
     )
 
 
@@ -83,8 +83,11 @@ def limit_needs_envelope(span: Span, name: str, why: str) -> Diagnostic:
     return Diagnostic("L2O413", f"nothing makes `{name}` vanish: {why}", span, "", help)
 
 
-def tail_breaks_limit(span: Span, name: str, fact: Span) -> Diagnostic:
+def tail_breaks_fact(span: Span, name: str, fact: Span, limit: bool) -> Diagnostic:
+    message = f"nothing keeps the fact about `{name}`"
+    help = "write `tail repeat last`, or a formula from which the fact follows"
+    if limit:
+        message, help = f"`{name}` does not tend to 0", "write `tail decay(0.9)`, or a formula that vanishes"
     return Diagnostic(
-        "L2O414", f"with this tail `{name}` does not tend to 0", span, "past the last layer",
-        "write `tail decay(0.9)`, or a formula that vanishes", ((fact, "the fact"),),
-    )
+        "L2O414", f"with this tail {message}", span, "past the last layer", help, ((fact, "the fact"),)
+    )  # fmt: skip

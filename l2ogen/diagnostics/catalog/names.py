@@ -172,8 +172,8 @@ def no_tuple(span: Span, shown: str, help: str) -> Diagnostic:
     return Diagnostic("L2O224", f"`{shown}` is one value, not several", span, "", help)
 
 
-def calls_differ(span: Span, name: str, what: str, here: int, there: int, first: Span) -> Diagnostic:
+def calls_differ(span: Span, name: str, what: str, here: object, there: object, first: Span) -> Diagnostic:
     return Diagnostic(
         "L2O223", f"`{name}` has {here} {what} here, and {there} in its first call", span, "",
         "calls of one network agree; declare a second network", ((first, "first call"),),
-    )
+    )  # fmt: skip

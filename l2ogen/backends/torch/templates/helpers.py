@@ -165,13 +165,16 @@ def between(
 def between_inverse(
     value: Tensor, low: Tensor | float, high: Tensor | float, margins: tuple[float, float] = (1e-3, 1e-3)
 ) -> Tensor:
-    """The raw number that `between` maps to value; from a closed end, which no raw number reaches, a little inside."""
+    """The raw number that `between` maps to value; from an end, which no raw number reaches, a little inside."""
     share = ((value - low) / (high - low) - margins[0]) / (1 - margins[0] - margins[1])
-    if not bool(((share >= 0) & (share <= 1)).all()):
-        raise ValueError(
-            f"initial value {value.flatten()[0]:g} lies outside its range, or in the margin of an open end"
-        )
-    return torch.logit(share.clamp(1e-4, 1 - 1e-4))
+    return torch.logit(inside(share))
+
+
+def inside(share: Tensor) -> Tensor:
+    """Shares of a range, 0 and 1 moved a little inside. Raises ValueError for what lies outside."""
+    if not bool(((share > -1e-6) & (share < 1 + 1e-6)).all()):
+        raise ValueError("an initial value lies outside its range, or in the margin of an open end")
+    return torch.where(share < 1e-6, 1e-4, torch.where(share > 1 - 1e-6, 1 - 1e-4, share))
 
 
 def within(raw: Tensor, bound: Tensor | float) -> Tensor:
@@ -191,6 +194,8 @@ def at_least(raw: Tensor, low: Tensor | float) -> Tensor:
 
 def at_least_inverse(value: Tensor, low: Tensor | float) -> Tensor:
     """The raw number that `at_least` maps to value."""
+    if not bool((value >= low).all()):
+        raise ValueError("an initial value lies outside its range")
     return value - low
 
 
@@ -201,6 +206,8 @@ def at_most(raw: Tensor, high: Tensor | float) -> Tensor:
 
 def at_most_inverse(value: Tensor, high: Tensor | float) -> Tensor:
     """The raw number that `at_most` maps to value."""
+    if not bool((value <= high).all()):
+        raise ValueError("an initial value lies outside its range")
     return high - value
 
 
@@ -231,24 +238,21 @@ def between_sym(
 ) -> Tensor:
     """Any square matrix into low*I < S < high*I, a relative margin away from the ends.
 
-    raw*raw' has eigenvalues mu >= 0, S has low + (high - low)*mu/(1 + mu).
+    raw*raw'/(1 + ||raw||_2^2) has eigenvalues from 0 to 1, however large or singular raw is.
     """
     eye = torch.eye(raw.shape[-1], dtype=raw.dtype, device=raw.device)
-    gram = raw @ raw.mT
-    share = margins[0] * eye + (1 - margins[0] - margins[1]) * symmetric(torch.linalg.solve(eye + gram, gram))
+    gram = raw @ raw.mT / (1 + spectral_squared(raw)).unsqueeze(-1)
+    share = margins[0] * eye + (1 - margins[0] - margins[1]) * gram
     return low * eye + (high - low) * share
 
 
 def between_sym_inverse(
     value: Tensor, low: Tensor | float, high: Tensor | float, margins: tuple[float, float] = (1e-3, 1e-3)
 ) -> Tensor:
-    """A raw matrix that `between_sym` maps to value; from a closed end a little inside."""
+    """A raw matrix that `between_sym` maps to value; from an end a little inside."""
     eigenvalues, vectors = torch.linalg.eigh(value)
-    share = ((eigenvalues - low) / (high - low) - margins[0]) / (1 - margins[0] - margins[1])
-    if not bool(((share >= -1e-6) & (share <= 1 + 1e-6)).all()):
-        raise ValueError("initial value with eigenvalues outside its range, or in the margin of an open end")
-    share = share.clamp(1e-4, 1 - 1e-4)
-    return vectors * (share / (1 - share)).sqrt().unsqueeze(-2)
+    share = inside(((eigenvalues - low) / (high - low) - margins[0]) / (1 - margins[0] - margins[1]))
+    return vectors * (share / (1 - share.amax(-1, keepdim=True))).sqrt().unsqueeze(-2)
 
 
 def at_least_sym(raw: Tensor, low: Tensor | float) -> Tensor:
