@@ -1,4 +1,4 @@
-# l2ogen ddbfaf014561 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen fff5546bacdc is the checksum of the lines below; an edited file is not overwritten.
 """FISTA, with the problem `lasso`.
 
 Beck and Teboulle (2009): proximal gradient with Nesterov's extrapolation; the reported iterate is x, not z.
@@ -160,14 +160,11 @@ def detach(state: State) -> State:
 class FISTA(nn.Module):
     """x+ = prox_r,alpha(z - alpha*grad f(z)); t+ = (1 + sqrt(1 + 4*t^2))/2; z+ = x+ + ((t - 1)/t+)*(x+ - x)
 
-    `problem` is any object with `zeros`, `L`, `grad_f`, `prox_r` as in `Lasso`; all leading dimensions are batch.
+    `problem` is any object with `grad_f`, `L`, `prox_r`, `zeros` as in `Lasso`; all leading dimensions are batch.
     """
 
     name = "FISTA"
     reported = "x"
-
-    def __init__(self):
-        super().__init__()
 
     def init_state(self, problem) -> State:
         x = problem.zeros()

@@ -1,4 +1,4 @@
-# l2ogen 8f242a79a5c7 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 4a67fe53f304 is the checksum of the lines below; an edited file is not overwritten.
 """ISTA, with the problem `lasso`.
 
 Proximal gradient with step 1/L (Daubechies, Defrise, De Mol 2004; also called PGD).
@@ -156,14 +156,11 @@ def detach(state: State) -> State:
 class ISTA(nn.Module):
     """x+ = prox_r,alpha(x - alpha*grad f(x))
 
-    `problem` is any object with `zeros`, `L`, `grad_f`, `prox_r` as in `Lasso`; all leading dimensions are batch.
+    `problem` is any object with `grad_f`, `L`, `prox_r`, `zeros` as in `Lasso`; all leading dimensions are batch.
     """
 
     name = "ISTA"
     reported = "x"
-
-    def __init__(self):
-        super().__init__()
 
     def init_state(self, problem) -> State:
         x = problem.zeros()

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from . import pipeline
+from .backends.latex import document as latex
 from .backends.torch import generate
 from .backends.torch.names import classes
 from .core import ir
@@ -48,6 +49,15 @@ class Spec:
         """What its generated files are called."""
         return pipeline.stem(self.checked)
 
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Names of the variants in the file."""
+        return tuple(pipeline.variants.variants(self.checked.parsed.tree))
+
+    def variant(self, name: str) -> Spec:
+        """A variant of this algorithm; one that is not in the file has that mistake in its diagnostics."""
+        return Spec(pipeline.check(self.checked.source, variant=name))
+
     def check(self) -> Spec:
         """This spec, if it has no mistakes; raises SpecError otherwise."""
         if not self.checked.ok:
@@ -57,6 +67,13 @@ class Spec:
     def files(self, problem: str | None = None) -> dict[str, str]:
         """File name -> generated text, with the named problem instead of the one under `train`."""
         return generate.files(self._program(problem), self.stem)
+
+    def latex(self, *, rule: bool = False, standalone: bool = False) -> str:
+        """This spec as LaTeX for amsmath and amssymb; with `rule` its update alone, with `standalone` a whole document.
+        Raises SpecError where it has mistakes."""
+        tree = pipeline.written(self.check().checked)
+        made = latex.rule(tree) if rule else latex.text(tree)
+        return latex.document([made]) if standalone else latex.fragment([made])
 
     def module(self, problem: str | None = None) -> ModuleType:
         """The generated code as a Python module, held in memory: the algorithm's class, the problem's, State."""
@@ -100,8 +117,8 @@ class Spec:
         return Spec(pipeline.check(bound.source))
 
     def _program(self, problem: str | None) -> ir.Algorithm | ir.Problem:
-        self.check()
-        program = self.checked.program
+        ready = Spec(pipeline.compilable(self.checked)).check()
+        program = ready.checked.program
         assert program is not None
         if problem is None:
             return program
@@ -116,11 +133,11 @@ class Spec:
 
 
 def load(name: Path | str) -> Spec:
-    """A spec by path or by the name of a shipped one. Raises FileNotFoundError; mistakes are kept in `diagnostics`."""
-    path = pipeline.find(str(name))
-    if path is None or path.is_dir():
+    """A spec by path or by the name of a shipped one, a variant behind a colon (`pba12:PA`). Raises FileNotFoundError; mistakes are kept in `diagnostics`."""
+    place = pipeline.find(str(name))
+    if place is None or place[0].is_dir():
         raise FileNotFoundError(f"no spec {name}")
-    return Spec(pipeline.check(Source.read(path)))
+    return Spec(pipeline.check(Source.read(place[0]), variant=place[1]))
 
 
 def problem(name: str, folder: Path = Path(".")) -> Spec:

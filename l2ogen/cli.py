@@ -1,6 +1,6 @@
 """The command line. Every command takes files, folders, names of shipped specs, or a bare rule with -e.
 
-Exit code 0: fine; 1: the input has mistakes; 2: wrong usage. check, compile and fmt never import torch.
+Exit code 0: fine; 1: the input has mistakes; 2: wrong usage. check, compile, fmt and show never import torch.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from textwrap import indent
 from typing import Any
@@ -38,11 +38,14 @@ def paint(text: str, style: str) -> str:
 
 @dataclass(frozen=True)
 class Job:
-    """One thing to work on: its source, where it stands below the folder that was named, and whether it was a rule."""
+    """One thing to work on: an algorithm, one of its variants or a problem, where its file stands below the folder that
+    was named, and whether it was a rule."""
 
     checked: pipeline.Checked
     relative: Path
     rule: bool = False
+    part: bool = False
+    """Whether this is a variant that comes with its file, not one that was named."""
 
 
 INPUT = [
@@ -62,14 +65,15 @@ def jobs(names: tuple[str, ...], rule: str | None) -> Iterator[Job]:
     if not names and rule is None:
         raise click.UsageError("name a file, a folder or a shipped spec, or give a rule with -e")
     if rule is not None:
-        yield from jobs_of_text("", Example(rule, rule, True))
+        yield Job(complete(rule), Path("rule.l2o"), True)
     for name in names:
         try:
-            path = pipeline.find(name)
+            place = pipeline.find(name)
         except OSError:  # longer than any file's name
-            path = None
-        if path is None:
+            place = None
+        if place is None:
             raise click.UsageError(f"there is no file, folder or shipped spec called {name}")
+        path, variant = place
         files = sorted(p for p in path.rglob("*.l2o") if not p.is_dir()) if path.is_dir() else [path]
         if not files:
             raise click.UsageError(f"{path} holds no .l2o files")
@@ -81,20 +85,32 @@ def jobs(names: tuple[str, ...], rule: str | None) -> Iterator[Job]:
                 source = Source.read(file)
             except OSError as error:
                 raise click.UsageError(f"{file} can't be read: {error.strerror}") from None
-            yield Job(pipeline.check(source), relative)
+            if variant is not None:
+                yield Job(pipeline.check(source, variant=variant), relative)
+            else:
+                first, *others = pipeline.check_all(source)
+                yield Job(first, relative)
+                yield from (Job(checked, relative, part=True) for checked in others)
 
 
-def jobs_of_text(name: str, example: Example) -> Iterator[Job]:
-    """A text that stands in no file, checked: a file, or a bare rule that is completed first."""
-    if not example.rule:
-        yield Job(pipeline.check(Source(name, example.text)), Path(name))
-        return
-    source = Source("<rule>", example.text)
+def complete(rule: str) -> pipeline.Checked:
+    """A bare rule, completed and checked."""
+    source = Source("<rule>", rule)
     completed, mistakes = pipeline.complete(source)
     if completed is None:
-        yield Job(pipeline.Checked(pipeline.parse(source, "rule"), None, mistakes), Path("rule.l2o"), True)
-    else:
-        yield Job(pipeline.check(completed), Path("rule.l2o"), True)
+        return pipeline.Checked(pipeline.parse(source, "rule"), None, mistakes)
+    return pipeline.check(completed)
+
+
+def example(given: Example, name: str) -> pipeline.Checked:
+    """An example of `explain`, checked the way that it asks for."""
+    if given.rule:
+        return complete(given.text)
+    source = Source(name, given.text)
+    if given.variant:
+        return pipeline.check(source, variant=given.variant)
+    checked = next((c for c in pipeline.check_all(source) if not c.ok), pipeline.check(source))
+    return pipeline.compilable(checked) if given.compiled else checked
 
 
 def complain(found: list[Job]) -> bool:
@@ -137,7 +153,8 @@ def check(names: tuple[str, ...], rule: str | None, as_json: bool, form: str) ->
         complain(found)
         for job in found:
             what = _describe(job.checked)
-            click.echo(f"{job.checked.source.name}: {what}{summary(job.checked.diagnostics)}")
+            name = job.checked.source.name + (f":{job.checked.variant}" if job.checked.variant else "")
+            click.echo(f"{name}: {what}{summary(job.checked.diagnostics)}")
     sys.exit(any(not job.checked.ok for job in found))
 
 
@@ -149,7 +166,7 @@ def _describe(checked: pipeline.Checked) -> str:
     program = checked.program
     if program is None:
         return ""
-    return f"{'algorithm' if isinstance(program, ir.Algorithm) else 'problem'} {program.name}, "
+    return f"algorithm {program.title}, " if isinstance(program, ir.Algorithm) else f"problem {program.name}, "
 
 
 def _report(job: Job) -> dict[str, Any]:
@@ -158,7 +175,7 @@ def _report(job: Job) -> dict[str, Any]:
     report: dict[str, Any] = {
         "file": checked.source.name,
         "algorithm": program.name if isinstance(program, ir.Algorithm) else None,
-        "variant": None,
+        "variant": checked.variant,
         "ok": checked.ok,
         "diagnostics": [d.as_dict(checked.source) for d in checked.diagnostics],
         "targets": [],
@@ -191,8 +208,8 @@ def explain(code: str | None, as_json: bool) -> None:
             "right": page.right.shown, "wrong_file": page.wrong.text, "right_file": page.right.text,
         }))  # fmt: skip
         return
-    (job,) = jobs_of_text("wrong.l2o", page.wrong)
-    said = render(job.checked.diagnostics, job.checked.source, paint)
+    checked = example(page.wrong, "wrong.l2o")
+    said = render(checked.diagnostics, checked.source, paint)
     parts = [
         click.style(f"{page.code}: {page.title}", bold=True), page.text, paint("Wrong:", "error"),
         indent(page.wrong.shown, "    "), paint("which gives:", "note"), indent(said, "    "),
@@ -210,7 +227,7 @@ def compile_(names: tuple[str, ...], rule: str | None, out: Path, force: bool) -
     from .backends.torch import generate
     from .output import Edited, write_all
 
-    found = list(jobs(names, rule))
+    found = [replace(job, checked=pipeline.compilable(job.checked)) for job in jobs(names, rule)]
     if complain(found):
         click.echo("nothing was written", err=True)
         sys.exit(1)
@@ -245,7 +262,7 @@ def fmt(names: tuple[str, ...], rule: str | None, only_check: bool, unicode: boo
     from .syntax.printer import fmt as canonical
     from .syntax.printer import show
 
-    found = list(jobs(names, None)) if names else []
+    found = [job for job in jobs(names, None) if job.checked.variant is None] if names else []
     if rule is not None:
         parsed = pipeline.parse(Source("<rule>", rule), "rule")
         if parsed.diagnostics:
@@ -269,6 +286,60 @@ def fmt(names: tuple[str, ...], rule: str | None, only_check: bool, unicode: boo
             if not only_check:
                 write_text(Path(source.name), text)
     sys.exit(failed)
+
+
+@main.command()
+@takes_input
+@click.option("--unicode", "form", flag_value="unicode", default=True, help="As text, with x⁺, ∇f, ℝ, Aᵀ, θ (default).")
+@click.option("--ascii", "form", flag_value="ascii", help="As text that every keyboard has.")
+@click.option("--latex", "form", flag_value="latex", help="As LaTeX, for \\input; needs amsmath and amssymb.")
+@click.option("--standalone", is_flag=True, help="With --latex: a whole document.")
+@click.option("--rule", "only_rule", is_flag=True, help="The update rule alone.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on the standard output.")
+def show(names: tuple[str, ...], rule: str | None, form: str, standalone: bool, only_rule: bool, as_json: bool) -> None:
+    """Print specs for people: as text, or as LaTeX. Of a bare rule, the whole file that it stands for; of a variant,
+    the algorithm that it is."""
+    if standalone and form != "latex":
+        raise click.UsageError("--standalone is for --latex")
+    found = list(jobs(names, rule))
+    wrong = any(not job.checked.ok for job in found) if as_json else complain(found)
+    found = [job for job in found if not job.part or not job.checked.ok]
+    texts = [_shown(job.checked, form, only_rule) if job.checked.ok else None for job in found]
+    if only_rule and len(found) > 1:
+        comment = "%" if form == "latex" else "#"
+        places = [job.checked.source.name for job in found]
+        texts = [text and f"{comment} {place}\n{text}" for place, text in zip(places, texts, strict=True)]
+    made = [text for text in texts if text]
+    if not made and not wrong:
+        raise click.UsageError("there is no update rule in a problem; leave out --rule")
+    if as_json:
+        whole = [_joined([text], form, standalone) if text else None for text in texts]
+        reports = [_report(job) | {"form": form, "text": text} for job, text in zip(found, whole, strict=True)]
+        click.echo(json.dumps(reports[0] if len(reports) == 1 else reports, indent=1, ensure_ascii=False))
+    elif not wrong:
+        click.echo(_joined(made, form, standalone), nl=False)
+    sys.exit(wrong)
+
+
+def _shown(checked: pipeline.Checked, form: str, only_rule: bool) -> str:
+    """One file in a form; empty where it lacks what is asked for."""
+    from .backends.latex import document as latex
+    from .syntax import printer
+
+    tree, unicode = pipeline.written(checked), form == "unicode"
+    if form == "latex":
+        return latex.rule(tree) if only_rule else latex.text(tree)
+    if only_rule:
+        return "".join(printer.show(s, unicode) + "\n" for s in pipeline.update(tree))
+    if checked.variant is not None:  # its lines come from two places
+        return printer.fmt(tree, None, unicode=unicode)
+    return printer.fmt(tree, checked.source, checked.parsed.comments, unicode)
+
+
+def _joined(texts: list[str], form: str, standalone: bool) -> str:
+    from .backends.latex import document as latex
+
+    return (latex.document if standalone else latex.fragment)(texts) if form == "latex" else "\n".join(texts)
 
 
 # ---- what needs torch --------------------------------------------------------------------------------

@@ -33,7 +33,10 @@ LIBRARY = pipeline.Library()
 def output(path: Path) -> str:
     """What `l2ogen check` prints, and its exit code."""
     named = [path.relative_to(ROOT).as_posix()] if path.suffix == ".l2o" else ["-e", path.read_text("utf-8").strip()]
-    result = CliRunner().invoke(main, ["check", *named])
+    command = "compile" if path.stem.startswith("L2O514") else "check"  # what is right to check, but not to compile
+    if path.stem.startswith("L2O226"):
+        named[0] += ":PB"
+    result = CliRunner().invoke(main, [command, *named])
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return f"{result.output}exit code {int(result.exit_code)}\n"
 
@@ -203,9 +206,8 @@ def test_accepted(text: str) -> None:
     (HEAVY_BALL, "0 <= beta_k < 1", "0 <= beta_k < x", "L2O303"),
     (HEAVY_BALL, "step = alpha_k*grad f(x)", "step = alpha_k*grad f(x); step = x", "L2O207"),
     (HEAVY_BALL, "step = alpha_k*grad f(x)", "k = alpha_k; step = k*grad f(x)", "L2O208"),
-    (HEAVY_BALL, "beta_k in R ", "beta_k in sym(n) ", "L2O303"),
+    (HEAVY_BALL, "beta_k in R ", "beta_k in R^(n, n) ", "L2O404"),
     (HEAVY_BALL, "1/(L*(k + 1))", "x_prev", "L2O407"),
-    (HEAVY_BALL, "1/(L*(k + 1))", "1/n", "L2O311"),
     (HEAVY_BALL, "init 0.9", "init k", "L2O407"),
     (HEAVY_BALL, "init 0.9", "init 1/L", "L2O407"),
     (LETS, "phi(g, x)", "phi(x+)", "L2O204"),

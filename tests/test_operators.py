@@ -92,6 +92,8 @@ CASES: dict[str, tuple[str, str, Callable[[Array, Array, Array, Array], Array]]]
     "compose": ("A'*A*x", "vector", lambda x, y, A, b: apply(A.transpose(T) @ A, x)),
     "transpose": ("A'*(A*x)", "vector", lambda x, y, A, b: apply(A.transpose(T), apply(A, x))),
     "scale": ("(||x||_1*A')*b", "vector", lambda x, y, A, b: total(np.abs(x)) * apply(A.transpose(T), b)),
+    "scale_rows": ("((D*A')*(b - b) + L*(D*A')*b)", "vector", lambda x, y, A, b: 0.5 * apply(A.transpose(T), b)),
+    "scale_columns": ("L*((A*D)*x)", "measured", lambda x, y, A, b: 0.5 * apply(A, x)),
     "shrink": ("(A'/||x||_1)*b", "vector", lambda x, y, A, b: apply(A.transpose(T), b) / total(np.abs(x))),
     "compare": ("where(<x, y> <= 0, x, y)", "vector", lambda x, y, A, b: np.where(total(x * y) <= 0, x, y)),
 }  # fmt: skip
@@ -106,7 +108,7 @@ def test_value(name: str) -> None:
     formula, kind, expected = CASES[name]
     use = {"vector": "x+ = v", "scalar": "x+ = v + 0*x", "measured": "x+ = A'*v"}[kind]
     text = (
-        f"algorithm T\n{HEAD}parameters {{ fixed a in R = 1/L }}\nstate {{ x, y in R^n = 0 }}\n"
+        f"algorithm T\n{HEAD}parameters {{ fixed a in R = 1/L; fixed D in diag(n) = 0.5/L }}\nstate {{ x, y in R^n = 0 }}\n"
         f"update {{ v = {formula}; w = prox_r,a(0*grad f(x)) + 0*||A'*b||_2; {use} + w; y+ = y }}\ntrain {{ on lasso(m = 4, n = 6, sparsity = 2) }}\n"
     )
     made = l2ogen.Spec(pipeline.check(Source("spec.l2o", text))).module()

@@ -14,11 +14,18 @@ from ..source import Source, Span
 from ..syntax.tree import Node as Tree
 from .types import Type
 
+MARGIN = 1e-3
+"""Relative distance that generated parameters keep from the open ends of their ranges (the epsilon of certificates)."""
+
+
+OF_PROBLEM = ("grad", "prox", "value", "subgrad", "stochgrad")
+"""Operations that ask the problem for something."""
+
 
 @dataclass(frozen=True)
 class Node:
-    """op(args): an operation of the operator table; `grad`, `prox`, `value` (attr: the function's role `f`, `r`, `F`);
-    or a leaf: `number` (attr: its text), `symbol` (attr: (role, name)), `identity`."""
+    """op(args): an operation of the operator table; `grad`, `prox`, `value`, `subgrad`, `stochgrad` (attr: the function's
+    role `f`, `r`, `F`); `any` (attr: the name of an arbitrary map); or a leaf: `number` (attr: its text), `symbol` (attr: (role, name)), `identity`."""
 
     op: str
     args: tuple[Node, ...]
@@ -52,13 +59,15 @@ def symbols(node: Node | None, *roles: str) -> set[str]:
 
 @dataclass(frozen=True)
 class Function:
-    """A declared function; role `f` is the smooth part, `r` the proximable one."""
+    """A declared function; role `f` is the smooth part, `r` the proximable one, `F` the whole objective."""
 
     name: str
-    role: Literal["f", "r"]
+    role: Literal["f", "r", "F"]
     properties: tuple[str, ...]
     lipschitz: str | None
     span: Span
+    modulus: Node | None = None
+    """mu of `strongly_convex(mu)`."""
 
 
 @dataclass(frozen=True)
@@ -85,18 +94,48 @@ class Range:
 
 
 @dataclass(frozen=True)
+class Facts:
+    """What is declared of a parameter, and what its generated code enforces for every weight."""
+
+    range: Range | None = None
+    """Entry by entry; in the Loewner order for `sym`."""
+    bound: Node | None = None
+    """`bounded(c)`: |v| <= c entry by entry, ||M||_2 <= c for matrices."""
+    vanishes: bool = False
+    """`-> 0`"""
+    envelope: Node | None = None
+    """`-> 0 like E`: |v| <= E entry by entry, E a formula in k."""
+    margin: float = MARGIN
+    """Relative distance kept from open ends: `margin(1e-3)`."""
+
+
+@dataclass(frozen=True)
+class Tail:
+    """What follows the last trained layer of a per-iteration parameter: v_k for k >= layers."""
+
+    kind: Literal["last", "decay", "none", "formula"] = "last"
+    value: Node | None = None
+    """decay: rho of v_last*rho^(k - layers + 1); formula: v_k itself."""
+
+
+@dataclass(frozen=True)
 class Parameter:
     name: str
-    kind: Literal["learned", "predicted", "fixed"]
+    kind: Literal["learned", "predicted", "precomputed", "fixed"]
     type: Type
     span: Span
     value: Node | None = None
-    """fixed: the formula."""
+    """fixed, precomputed: the formula."""
     init: Node | None = None
     """learned: the initial value in the natural scale."""
-    range: Range | None = None
+    facts: Facts = Facts()
+    tail: Tail = Tail()
     text: str = field(default="", compare=False)
-    """Its formula, initial value and facts as the user wrote them."""
+    """Its formula, initial value, facts and tail as the user wrote them."""
+
+    @property
+    def range(self) -> Range | None:
+        return self.facts.range
 
     @property
     def per_iteration(self) -> bool:
@@ -110,23 +149,43 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Network:
+    """A network over all coordinates with shared weights, or over pooled features of its inputs; or any map."""
+
     name: str
-    cell: Literal["lstm"]
-    hidden: int
-    layers: int
-    head: int
+    cell: Literal["lstm", "gru", "mlp", "any"]
     span: Span
+    per_coordinate: bool = True
+    hidden: int = 20
+    layers: int = 2
+    embed: int = 0
+    """Width of a layer before the cell; 0: none."""
+    head: int = 0
+    """Width of a layer behind the cell; 0: none."""
+    activation: str = "relu"
+    """Of `embed`, `head` and the hidden layers of an mlp."""
+    bias: bool = True
+    start: Literal["zero", "random", "learned"] = "zero"
+    """The initial hidden state of a recurrent network."""
+    inputs: Literal["raw", "standardized"] = "raw"
+    bound: Node | None = None
+    """any(C): ||J||_F <= C."""
+
+    @property
+    def recurrent(self) -> bool:
+        return self.cell in ("lstm", "gru")
 
 
 @dataclass(frozen=True)
-class Prediction:
-    """One network call per iteration, made just before its first use."""
+class Call:
+    """One call of a network. Its outputs are predicted parameters, made just before their first use, or lets."""
 
     network: str
     inputs: tuple[Node, ...]
     outputs: tuple[str, ...]
-    """Names of the predicted parameters that the rule uses; dead ones are not among them."""
+    """Names; of predicted parameters only those that the rule uses."""
+    predicts: bool
     span: Span
+    text: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -138,6 +197,19 @@ class State:
 
 
 @dataclass(frozen=True)
+class Implicit:
+    """`where g in subgrad r(x+)`: the rule as it was written, before it was solved for the next iterate."""
+
+    name: str
+    function: str
+    """Its role, `r`."""
+    value: Node
+    """In the symbols ("subgradient", g) and ("next", x)."""
+    metric: Node | None
+    """P of x+ = prox_{r, P}(u), whose positivity the solution needs; None where it is not affine in g."""
+
+
+@dataclass(frozen=True)
 class Assignment:
     """`x+ = value` (next) or the let `v = value`."""
 
@@ -145,9 +217,20 @@ class Assignment:
     next: bool
     value: Node
     span: Span
+    implicit: Implicit | None = None
+    text: str = field(default="", compare=False)
 
 
-Statement = Prediction | Assignment
+Statement = Call | Assignment
+
+
+@dataclass(frozen=True)
+class Safeguard:
+    """`safeguard descent`, `safeguard deviation(delta = 0.05)`"""
+
+    method: Literal["descent", "deviation"]
+    delta: float
+    span: Span
 
 
 @dataclass(frozen=True)
@@ -184,6 +267,13 @@ class Algorithm:
     expectations: tuple[tuple[str, str], ...]
     training: Training
     tree: Tree = field(repr=False, compare=False)
+    variant: str | None = None
+    safeguard: Safeguard | None = None
+
+    @property
+    def title(self) -> str:
+        """`PBA12`, or `PBA12:PA` for a variant."""
+        return f"{self.name}:{self.variant}" if self.variant else self.name
 
     def parameter(self, name: str) -> Parameter:
         return next(p for p in self.parameters if p.name == name)

@@ -13,7 +13,7 @@ WHAT = {
     "state": "a state", "let": "a let", "data": "data", "parameter": "a parameter", "function": "a function",
     "network": "a network", "lipschitz": "the Lipschitz constant", "variable": "the variable", "size": "a size",
     "iteration": "the iteration number", "truth": "the vector to recover", "option": "an option of `sample`",
-    "identity": "the identity",
+    "identity": "the identity", "modulus": "a modulus of convexity", "subgradient": "a subgradient",
 }  # fmt: skip
 
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
 from ..core import ir
 from ..core.symbols import Scope, Symbol
-from ..core.types import IDENTITY, SCALAR
+from ..core.types import IDENTITY, SCALAR, Type
 from ..diagnostics import Diagnostic, catalog, nearest
 from ..source import Source, Span
 from ..syntax import tree as t
 from . import declarations as decl
 from .expressions import Expressions, number
-from .goal import Goal
-from .parameters import Parameters, network
+from .goal import Goal, safeguard
+from .networks import network
+from .parameters import Parameters
 from .training import Binding, training
+from .update import Update
 
 FindProblem = Callable[[str], ir.Problem | None]
 """The problem of a name or path; None if there is none. `.known` names are for messages."""
@@ -27,19 +30,23 @@ LABELS = {"network": "network", "let": "let", "data": "data", "parameter": "para
 
 
 def algorithm(
-    file: t.File, source: Source, problems: FindProblem, known: list[str], report: list[Diagnostic]
-) -> ir.Algorithm | None:
-    """Resolve a whole algorithm; None where a mistake leaves nothing to go on with."""
+    file: t.File, source: Source, problems: FindProblem, known: list[str], report: list[Diagnostic],
+    variant: str | None = None,
+) -> ir.Algorithm | None:  # fmt: skip
+    """Resolve a whole algorithm; None where a mistake leaves nothing to go on with.
+
+    Of a variant, `file` is the tree with its differences applied.
+    """
     before = len(report)
-    resolver = _Resolver(file, source, report)
+    resolver = _Resolver(file, source, report, variant)
     result = resolver.run(problems, known)
     failed = any(d.severity == "error" for d in report[before:])
     return None if failed or decl.broken_names(file) else result
 
 
 class _Resolver:
-    def __init__(self, file: t.File, source: Source, report: list[Diagnostic]) -> None:
-        self.file, self.source, self.report = file, source, report
+    def __init__(self, file: t.File, source: Source, report: list[Diagnostic], variant: str | None) -> None:
+        self.file, self.source, self.report, self.variant = file, source, report, variant
         self.parts = decl.parts(file, report)
         self.scope = Scope(broken=decl.broken_names(file))
         self.scope.table["k"] = Symbol("k", "iteration", SCALAR)
@@ -48,10 +55,7 @@ class _Resolver:
         self.goal = Goal(self.expressions, report)
         self.parameters = Parameters(self.expressions, report)
         self.networks: dict[str, ir.Network] = {}
-        self.called: dict[str, Span] = {}
-        """Networks -> where they are called."""
         self.states: dict[str, ir.State] = {}
-        self.statements: list[ir.Statement] = []
 
     def body(self, keyword: str) -> tuple[t.Node, ...]:
         block = self.parts.get(keyword)
@@ -70,8 +74,8 @@ class _Resolver:
         self.goal.failed = len(self.report) > before or self.broken_problem()
         for item in self.body("networks"):
             if isinstance(item, t.Network):
-                self.networks[item.name.id] = network(item, self.report)
-                decl.declare(self.scope, self.report, Symbol(item.name.id, "network", None, item.name.span))
+                if decl.declare(self.scope, self.report, Symbol(item.name.id, "network", None, item.name.span)):
+                    self.networks[item.name.id] = network(item, self.expressions, self.report)
         self.parameters.data = self.goal.data
         declared = self.parameters.declare(self.body("parameters"))
         self.state_block()
@@ -81,23 +85,27 @@ class _Resolver:
         for lower in declared:
             lower()
         self.expressions.in_update = True
-        self.update(header)
+        rule = self.update(header)
+        guard = self.safeguard()
         doc = self.parts.get("documentation string")
         idle = self.unused()
+        statements = self.trimmed(rule.statements, idle)
         return ir.Algorithm(
             name=header.name.id, doc=doc.text if isinstance(doc, t.Doc) else "", source=self.source,
             target=self.goal.target, variable=self.goal.variable, functions=tuple(self.goal.functions.values()),
-            data=self.goal.data, networks=tuple(n for n in self.networks.values() if n.name in self.called),
+            data=self.goal.data, networks=tuple(n for n in self.networks.values() if n.name in rule.called),
             parameters=tuple(p for name, p in self.parameters.found.items() if name not in idle),
-            states=tuple(self.states.values()), statements=tuple(self.statements), expectations=self.expectations(),
+            states=tuple(self.states.values()), statements=tuple(statements), expectations=self.expectations(),
             training=self.training(problems, known),
-            tree=self.file,
+            tree=self.file, variant=self.variant, safeguard=guard,
         )  # fmt: skip
 
     def misplaced(self) -> tuple[t.Node, ...]:
         """Report what does not belong in an algorithm file; returns what belongs in its `problem` block."""
         loose = []
         for item in self.file.items:
+            if isinstance(item, t.Safeguard | t.Variant):
+                continue
             if isinstance(item, t.Block) and item.keyword in ("variable", "sample"):
                 what = f"`{item.keyword}`"
                 self.report.append(catalog.misplaced_part(item.keyword_span, what, "an algorithm", "a problem file"))
@@ -160,165 +168,46 @@ class _Resolver:
 
     def check_start(self, given: t.Value, name: t.Name, init: ir.Node | None) -> None:
         for n in init.walk() if init is not None else []:
-            if n.op in ("grad", "prox", "value") or n.role not in ("", "data", "lipschitz"):
+            if n.op in ("grad", "prox", "value") or n.role not in ("", "data", "size", "lipschitz"):
                 what = f"`{n.name}`" if n.role else "the value of a function"
                 self.report.append(catalog.start_not_known(given.expr.span, name.id, what))
                 return
 
     # -- update
-    def update(self, header: t.Header) -> None:
+    def update(self, header: t.Header) -> Update:
+        rule = Update(self.expressions, self.parameters, self.networks, self.variable_space, self.report)
         if "update" not in self.parts:
             self.report.append(catalog.missing_part(header.span, "`update`", "update { x+ = … }"))
-            return
-        statements = [s for s in self.body("update") if isinstance(s, t.Assignment)]
-        later, assigned = self.expressions.later, self.expressions.assigned
-        for s in statements:
-            for target in s.targets:
-                if target.next:
-                    later.setdefault(target.id, target.span)
-        for s in statements:
-            self.expressions.said.clear()
-            self.assignment(s)
+            return rule
+        rule.run([s for s in self.body("update") if isinstance(s, t.Assignment)])
         for state in self.states.values():
-            if state.name not in assigned and state.name not in self.scope.broken:
+            if state.name not in self.expressions.assigned and state.name not in self.scope.broken:
                 self.report.append(catalog.state_without_update(state.span, state.name))
         variable = self.goal.variable
         if variable not in self.scope.broken and variable not in self.scope.table:
             what = f"the state `{variable}`, which is reported,"
             self.report.append(catalog.missing_part(header.span, what, f"state {{ {variable} in R^n = 0 }}"))
+        return rule
 
-    def assignment(self, s: t.Assignment) -> None:
-        if len(s.targets) > 1 or s.implicit is not None:
-            what = "an implicit rule" if s.implicit is not None else "a tuple of targets"
-            help = "solve it for the next iterate: `x+ = prox_r,P(…)`" if s.implicit else "write one line for each name"
-            self.report.append(catalog.not_available(s.span, what, help))
-            for target in s.targets:
-                self.expressions.assigned.setdefault(target.id, target.span)
-            self.scope.broken |= {n.id for n in t.walk(s) if isinstance(n, t.Name)}
-            return
-        self.predict(s.value)
-        value = self.expressions.lower(s.value)
-        if s.targets[0].next:
-            self.next_iterate(s, s.targets[0], value)
-        else:
-            self.let(s, s.targets[0], value)
+    def variable_space(self) -> Type | None:
+        """Where the reported state lives."""
+        state = self.states.get(self.goal.variable)
+        return state.type if state is not None else None
 
-    def next_iterate(self, s: t.Assignment, target: t.Name, value: ir.Node | None) -> None:
-        known = self.scope.table.get(target.id)
-        if known is None:
-            if target.id not in self.scope.broken:
-                help = f"declare it in `state`: `{target.id} in R^n = 0`"
-                meant = self.scope.suggest(target.id)
-                self.report.append(catalog.unknown_name(target.span, target.id, meant, help))
-                self.scope.broken.add(target.id)
-        elif known.role != "state" and target.id in self.scope.broken:
-            return
-        elif known.role != "state":
-            self.report.append(catalog.next_of_no_state(target.span, target.id, known.what, known.span))
-        elif self.assign(target) and value is not None and known.type is not None:
-            value = self.expressions.fitted(value, s.value.span, known.type, target.id, known.span)
-            if value is not None:
-                self.statements.append(ir.Assignment(target.id, True, value, s.span))
-
-    def let(self, s: t.Assignment, target: t.Name, value: ir.Node | None) -> None:
-        known = self.scope.table.get(target.id)
-        if known is not None and known.role != "let":
-            place = known.span or target.span
-            self.report.append(catalog.assigned_declared(target.span, target.id, known.what, place))
-            self.expressions.assigned.setdefault(target.id, target.span)
-        elif self.assign(target):
-            if value is not None and value.type.kind == "identity":
-                found = value.type.describe()
-                self.report.append(catalog.bad_operand(s.value.span, "a let", found, "a value with a size"))
-                value = None
-            self.scope.add(Symbol(target.id, "let", value.type if value else None, target.span))
-            if value is not None:
-                self.statements.append(ir.Assignment(target.id, False, value, s.span))
-
-    def assign(self, target: t.Name) -> bool:
-        earlier = self.expressions.assigned.get(target.id)
-        if earlier is not None:
-            self.report.append(catalog.assigned_twice(target.span, target.text, earlier))
-        self.expressions.assigned.setdefault(target.id, target.span)
-        return earlier is None
-
-    # -- network calls
-    def predict(self, e: t.Expr) -> None:
-        """Call the networks whose outputs this expression uses first."""
-        for node in t.walk(e):
-            if not isinstance(node, t.Name):
-                continue
-            parameter = self.parameters.found.get(node.id)
-            if parameter is not None and parameter.value is not None:
-                for name in sorted(ir.symbols(parameter.value, "parameter")):
-                    self.predict(t.Name(name))
-            d = self.parameters.predictions.pop(node.id, None)
-            if d is None or d.value is None or not isinstance(d.value.expr, t.Call):
-                continue
-            for output in d.names:
-                self.parameters.predictions.pop(output.id, None)
-            self.expressions.in_update = False
-            self.call(d, d.value.expr)
-            self.expressions.in_update = True
-
-    def call(self, d: t.Declaration, call: t.Call) -> None:
-        known, fn = self.scope.find(call.fn.id), call.fn
-        if known is None:
-            if fn.id not in self.scope.broken:
-                help = f"declare it: `networks {{ {fn.id} = lstm() per coordinate }}`"
-                self.report.append(catalog.unknown_name(fn.span, fn.id, nearest(fn.id, self.networks), help))
-            return
-        if known.role != "network":
-            help = "a predicted parameter is a network's output"
-            self.report.append(catalog.not_callable(fn.span, fn.id, known.what, help))
-            return
-        if fn.id in self.called:
-            self.report.append(catalog.called_twice(fn.span, fn.id, self.called[fn.id]))
-        self.called.setdefault(fn.id, fn.span)
-        outputs = tuple(n.id for n in d.names if n.id in self.parameters.found)
-        inputs = self.inputs(d, call)
-        if not call.args:
-            self.report.append(catalog.wrong_count(call.span, f"`{fn.id}`", "at least one input", 0))
-        self.statements.append(ir.Prediction(fn.id, inputs, outputs, d.span))
-
-    def inputs(self, d: t.Declaration, call: t.Call) -> tuple[ir.Node, ...]:
-        """The arguments of a network call: vectors or diagonals with the sizes of its outputs."""
-        kinds = {n.id: self.scope.table[n.id].type for n in d.names}
-        size = next((k.sizes for k in kinds.values() if k is not None and k.sizes), None)
-        for n in d.names:
-            kind = kinds[n.id]
-            if kind is not None and kind.kind in ("diag", "vector") and kind.sizes != size and size is not None:
-                why = "outputs of one network have one size"
-                self.report.append(catalog.wrong_space(n.span, n.id, str(kind), f"something of size {size[0]}", why))
-                return ()
-        found = []
-        for a in call.args:
-            if isinstance(a, t.Keyword):
-                self.report.append(catalog.unknown_option(a.name.span, a.name.id, f"`{call.fn.id}`", None, ["none"]))
-                continue
-            node = self.expressions.lower(a)
-            if node is None:
-                continue
-            if node.type.kind not in ("vector", "diag") or (size is not None and node.type.sizes != size):
-                wanted = f"inputs of size {size[0]}, that of its outputs" if size is not None else "inputs in `R^n`"
-                what = "a network `per coordinate`"
-                self.report.append(catalog.bad_operand(a.span, what, node.type.describe(), wanted))
-                continue
-            found.append(node)
-        return tuple(found)
+    def safeguard(self) -> ir.Safeguard | None:
+        found = [item for item in self.file.items if isinstance(item, t.Safeguard)]
+        for extra in found[1:]:
+            self.report.append(catalog.duplicate_part(extra.span, "`safeguard`", found[0].span))
+        return safeguard(found[0], self.goal, self.report) if found else None
 
     # -- the rest
     def unused(self) -> set[str]:
         """Report what was declared in vain; the names of unused parameters, whose network outputs are dropped."""
         table, broken = self.scope.table, self.scope.broken
         idle = {name for name in self.parameters.found if not table[name].uses and name not in broken}
-        self.statements = [
-            ir.Prediction(s.network, s.inputs, tuple(o for o in s.outputs if o not in idle), s.span)
-            if isinstance(s, ir.Prediction) else s
-            for s in self.statements
-        ]  # fmt: skip
-        if self.explained():
+        if self.explained() or self.variant is not None:  # what a variant leaves idle disappears
             return idle
+        by_data = any(table[d.name].uses for d in self.goal.data)  # the rule sees the objective through its data
         waiting = {
             d.value.expr.fn.id for d in self.parameters.predictions.values()
             if d.value is not None and isinstance(d.value.expr, t.Call)
@@ -328,11 +217,20 @@ class _Resolver:
                 continue
             if symbol.role in LABELS:
                 self.report.append(catalog.unused_name(symbol.span, name, LABELS[symbol.role]))
-            elif symbol.role == "function":
+            elif symbol.role == "function" and not by_data:
                 use = f"`grad {name}(x)`" if symbol.payload.role == "f" else f"`prox_{name},P(v)`"
                 help = f"use {use}, or take `{name}` out of the problem"
                 self.report.append(catalog.rule_misses_part(symbol.span, f"`{name}`, a part", "the objective", help))
         return idle
+
+    def trimmed(self, statements: list[ir.Statement], idle: set[str]) -> list[ir.Statement]:
+        """The statements without the outputs that no formula uses, where the network is called once."""
+        once = Counter(s.network for s in statements if isinstance(s, ir.Call))
+        return [
+            replace(s, outputs=tuple(o for o in s.outputs if o not in idle))
+            if isinstance(s, ir.Call) and s.predicts and once[s.network] == 1 else s
+            for s in statements
+        ]  # fmt: skip
 
     def explained(self) -> bool:
         """Whether there are mistakes from which it may follow that a name is not used."""

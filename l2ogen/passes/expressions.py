@@ -20,6 +20,8 @@ from ..syntax import tree as t
 from ..syntax.printer import show
 
 APPLIED = ("grad", "subgrad", "stochgrad")
+GRADIENTS = {"grad": ("f", "smooth(L)"), "stochgrad": ("f", "smooth(L)"), "subgrad": ("fF", "convex")}
+"""Operator -> the roles of functions that have one, and the property that gives it."""
 NOTATION = {
     "inner": "<u, v>", "transpose": "A'", "spectral": "||M||_2", "norm_1": "||v||_1", "norm_2": "||v||_2",
     "norm_inf": "||v||_inf", "norm_0": "||v||_0",
@@ -55,6 +57,8 @@ class Expressions:
         """Where the next states that are still to come are computed."""
         self.in_update = True
         """Whether the text stands in a line of `update`, not in a declaration."""
+        self.call_network: Callable[[t.Call], Node | None] | None = None
+        """Lowers the call of a network inside an expression of `update`."""
         self.said: set[tuple[str, str]] = set()
         """What was reported about the present statement: the same mistake twice in a line is said once."""
 
@@ -225,8 +229,8 @@ class Expressions:
         if a.kind == b.kind == "diag":
             return Node("times", (left, right), a, span=e.span)
         if "diag" in (a.kind, b.kind):
-            self.say(catalog.bad_operand(e.span, "`*`", "a diagonal times a matrix", "a vector on the right"))
-            return None
+            name = "scale_rows" if a.kind == "diag" else "scale_columns"
+            return Node(name, (left, right), matrix(a.rows, b.columns), span=e.span)
         return Node("compose", (left, right), matrix(a.rows, b.columns), span=e.span)
 
     def over(self, e: t.Binary, left: Node, right: Node) -> Node | None:
@@ -342,7 +346,9 @@ class Expressions:
         return self.operator(op, tuple(filter(None, args)), tuple(a.span for a in values), e.span)
 
     def call_symbol(self, e: t.Call, found: Symbol) -> Node | None:
-        """`F(x)`, `f(x)`: the value of a function of the problem."""
+        """`F(x)`, `f(x)`: the value of a function of the problem; `phi(x, g)`: a network's output."""
+        if found.role == "network" and self.call_network is not None and self.in_update:
+            return self.call_network(e)
         if found.role != "function":
             help = (
                 f"write `{e.fn.id}*(…)` for a product"
@@ -355,7 +361,15 @@ class Expressions:
             self.say(catalog.wrong_count(e.span, f"`{e.fn.id}`", "one point", len(e.args)))
             return None
         point = self.point(e.args[0], found)
+        self.covers(found)
         return None if point is None else Node("value", (point,), SCALAR, found.payload.role, e.span)
+
+    def covers(self, fn: Symbol) -> None:
+        """The whole objective is made of all declared functions: using it uses them."""
+        if fn.payload.role == "F":
+            for symbol_ in self.scope.table.values():
+                if symbol_.role == "function":
+                    symbol_.uses += 1
 
     def point(self, e: t.Expr, fn: Symbol) -> Node | None:
         """The argument of a function: a vector of the variable's space."""
@@ -388,17 +402,18 @@ class Expressions:
         if fn is None:
             return None
         point = self.point(e.arg, fn)
-        if e.op.id != "grad":
-            help = f"write `grad {fn.name}(…)` of a smooth function, `prox_{fn.name},P(…)` of a proximable one"
-            self.say(catalog.not_available(e.op.span, f"`{e.op.id}`", help))
+        op, role, has = e.op.id, fn.payload.role, "declared " + ", ".join(fn.payload.properties)
+        if role not in GRADIENTS[op][0] and fn.name in self.scope.broken:
             return None
-        if fn.payload.role != "f" and fn.name in self.scope.broken:
+        self.covers(fn)
+        if op == "subgrad" and role == "r":
+            help = "as a value write `subgrad F(x)`; else name it: `x+ = x - P*g where g in subgrad r(x+)`"
+            self.say(catalog.not_a_value(e.span, show(e), "a set", help))
             return None
-        if fn.payload.role != "f":
-            has = "declared " + ", ".join(fn.payload.properties)
-            self.say(catalog.not_smooth(e.fn.span, e.op.id, fn.name, has, "smooth(L)", fn.span or e.span))
+        if role not in GRADIENTS[op][0]:
+            self.say(catalog.not_smooth(e.fn.span, op, fn.name, has, GRADIENTS[op][1], fn.span or e.span))
             return None
-        return None if point is None else Node("grad", (point,), point.type, "f", e.span)
+        return None if point is None else Node(op, (point,), point.type, role, e.span)
 
     def _Prox(self, e: t.Prox) -> Node | None:
         fn = self.function(e.fn)

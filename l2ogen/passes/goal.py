@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ..core import ir
+from ..core.constants import constant, positive
 from ..core.symbols import Symbol
 from ..core.types import SCALAR, Type
 from ..diagnostics import Diagnostic, catalog, nearest
@@ -14,7 +15,7 @@ from ..syntax import tree as t
 from . import declarations as decl
 from .expressions import Expressions, fit
 
-PROPERTIES = ("convex", "smooth", "proximable")
+PROPERTIES = ("convex", "smooth", "proximable", "coercive", "strongly_convex")
 RECOVER_PROPERTIES = ("sparse",)
 
 
@@ -65,20 +66,23 @@ class Goal:
 
     def function(self, f: t.FunctionDeclaration) -> None:
         names = tuple(p.fn.id for p in f.properties)
-        lipschitz = None
+        lipschitz = modulus = None
         before = len(self.report)
         for p in f.properties:
             if p.fn.id == "smooth":
-                lipschitz = self.lipschitz(p)
+                lipschitz = self.named_constant(p, "lipschitz", "the name of the Lipschitz constant, `smooth(L)`")
+            elif p.fn.id == "strongly_convex":
+                modulus = self.modulus(p)
             elif p.fn.id not in PROPERTIES:
                 meant = nearest(p.fn.id, PROPERTIES)
                 self.report.append(catalog.unknown_property(p.fn.span, p.fn.id, meant, list(PROPERTIES)))
             elif p.args:
                 self.report.append(catalog.wrong_count(p.span, f"`{p.fn.id}`", "no argument", len(p.args)))
-        if "smooth" not in names and "proximable" not in names and len(self.report) == before:
+        whole = f.name.id == "F" and "smooth" not in names and "proximable" not in names
+        if "smooth" not in names and "proximable" not in names and not whole and len(self.report) == before:
             self.report.append(catalog.role_missing(f.name.span, f.name.id))
-        role: Literal["f", "r"] = "f" if "smooth" in names else "r"
-        made = ir.Function(f.name.id, role, names, lipschitz, f.name.span)
+        role: Literal["f", "r", "F"] = "F" if whole else "f" if "smooth" in names else "r"
+        made = ir.Function(f.name.id, role, names, lipschitz, f.name.span, modulus)
         broken = self.expressions.scope.broken
         if len(self.report) > before:  # what it is, and what its properties name, is not known
             broken |= {n.id for p in f.properties for n in t.walk(p) if isinstance(n, t.Name)} | {f.name.id}
@@ -95,15 +99,28 @@ class Goal:
         """Role -> function."""
         return {f.role: f.name for f in self.functions.values()}
 
-    def lipschitz(self, p: t.Call) -> str | None:
+    def named_constant(self, p: t.Call, role: str, wanted: str) -> str | None:
         """`smooth(L)` declares L."""
         if len(p.args) != 1 or not isinstance(p.args[0], t.Name) or p.args[0].next:
-            wanted = "the name of the Lipschitz constant, `smooth(L)`"
-            self.report.append(catalog.wrong_count(p.span, "`smooth`", wanted, len(p.args)))
+            self.report.append(catalog.wrong_count(p.span, f"`{p.fn.id}`", wanted, len(p.args)))
             return None
         name = p.args[0]
-        decl.declare(self.expressions.scope, self.report, Symbol(name.id, "lipschitz", SCALAR, name.span))
+        decl.declare(self.expressions.scope, self.report, Symbol(name.id, role, SCALAR, name.span))
         return name.id
+
+    def modulus(self, p: t.Call) -> ir.Node | None:
+        """mu of `strongly_convex(mu)`: a positive number, or a name for one."""
+        one = p.args[0] if len(p.args) == 1 else None
+        if isinstance(one, t.Name) and one.id not in self.expressions.scope.table:
+            name = self.named_constant(p, "modulus", "")
+            self.expressions.scope.table[one.id].uses += 1  # no formula need use it
+            return None if name is None else ir.Node("symbol", (), SCALAR, ("modulus", name), one.span)
+        value = self.expressions.lower(one) if isinstance(one, t.Expr) else None
+        if value is None or not positive(value, {d.name: d.range for d in self.data}):
+            wanted = "a positive number or a name, `strongly_convex(mu)`"
+            self.report.append(catalog.wrong_count(p.span, "`strongly_convex`", wanted, len(p.args)))
+            return None
+        return value
 
     # -- objective
     def objective(self, goal: t.Minimize) -> None:
@@ -138,6 +155,9 @@ class Goal:
             return
         for name in self.functions:
             self.expressions.scope.table[name].type = reported.type
+        if self.functions and "F" not in self.expressions.scope.table:  # the language's name for the whole objective
+            whole = ir.Function("F", "F", ("convex",), None, reported.span)
+            self.expressions.scope.table["F"] = Symbol("F", "function", reported.type, None, whole)
         self.check_spaces(reported, states)
         r = self.recover
         if r is not None:
@@ -157,11 +177,45 @@ class Goal:
             self.report.append(catalog.wrong_space(reported.span, reported.name, str(wanted), "R^n", why))
             self.expressions.scope.table[reported.name].type = None
             return
+        known = {size for d in self.data for size in d.type.sizes} | {wanted.rows}
         for s in states.values():
-            if s.type.kind != "scalar" and s.type != wanted:
-                why = f"a state is a scalar or lies where `{reported.name}` lies"
-                self.report.append(catalog.wrong_space(s.span, s.name, str(s.type), str(wanted), why))
+            if s.type.kind != "scalar" and (s.type.kind != "vector" or s.type.rows not in known):
+                spaces = [f"`R^{size}`" for size in sorted(known, key=str)]
+                why = "a state is a scalar, or a vector of a size that the problem brings along"
+                self.report.append(catalog.wrong_space(s.span, s.name, str(s.type), " or ".join(spaces), why))
                 self.expressions.scope.table[s.name].type = None
+
+
+METHODS = ("descent", "deviation")
+
+
+def safeguard(item: t.Safeguard, goal: Goal, report: list[Diagnostic]) -> ir.Safeguard | None:
+    """`safeguard descent`, `safeguard deviation(delta = 0.05)`: for rules that minimize f + r with a smooth f."""
+    e = item.method
+    name = e.fn if isinstance(e, t.Call) else e
+    if not isinstance(name, t.Name) or name.id not in METHODS:
+        shown = name.id if isinstance(name, t.Name) else ""
+        wanted = "`descent` or `deviation(delta = 0.05)`"
+        report.append(catalog.bad_setting(e.span, "safeguard", wanted, nearest(shown, METHODS)))
+        return None
+    delta = 0.05
+    options = e.args if isinstance(e, t.Call) else ()
+    for o in options:
+        known = ["delta"] if name.id == "deviation" else ["none"]
+        if not isinstance(o, t.Keyword) or o.name.id not in known:
+            word = o.name.id if isinstance(o, t.Keyword) else "…"
+            span = o.name.span if isinstance(o, t.Keyword) else o.span
+            report.append(catalog.unknown_option(span, word, f"`{name.id}`", nearest(word, known), known))
+            return None
+        value = constant(goal.expressions.lower(o.value))
+        if value is None or not 0 < value < 1:
+            report.append(catalog.bad_setting(o.value.span, "delta", "a number between 0 and 1"))
+            return None
+        delta = value
+    if goal.target != "minimize" or "f" not in goal.roles:
+        report.append(catalog.safeguard_needs(item.span, "an objective with a smooth part to compare with"))
+        return None
+    return ir.Safeguard(name.id, delta, item.span)  # type: ignore[arg-type]
 
 
 def check_properties(r: t.Recover, report: list[Diagnostic]) -> None:

@@ -33,6 +33,10 @@ class _Rule:
     momenta: dict[str, t.Name] = field(default_factory=dict)
     thresholds: dict[str, t.Name] = field(default_factory=dict)
     gradients: dict[str, t.Apply] = field(default_factory=dict)
+    subgradients: dict[str, t.Name] = field(default_factory=dict)
+    """g of `where g in subgrad r(x+)`"""
+    whole: bool = False
+    """Whether the rule uses `subgrad F`: then F is all that is known of the objective."""
     slopes: set[str] = field(default_factory=set)
     """Lets made of a gradient: what multiplies one is a step, too."""
 
@@ -46,8 +50,10 @@ def infer(parsed: Parsed, report: list[Diagnostic]) -> str | None:
             (rule.states if target.next else rule.lets).setdefault(target.id, target)
             if any(isinstance(n, t.Apply) for n in t.walk(s.value)) and not target.next:
                 rule.slopes.add(target.id)
+        if s.implicit is not None:
+            rule.subgradients[s.implicit[0].id] = s.implicit[0]
     for s in lines:
-        for node in t.walk(s.value):
+        for node in t.walk(s):
             _functions(node, rule)
     for s in lines:
         for node in t.walk(s.value):
@@ -65,30 +71,26 @@ def infer(parsed: Parsed, report: list[Diagnostic]) -> str | None:
 def _notation(lines: list[t.Assignment], report: list[Diagnostic]) -> None:
     """What is misspelled, or is not available in a bare rule."""
     for s in lines:
-        if s.implicit is not None:
-            help = "solve it for the next iterate: `x+ = prox_r,P(…)`"
-            report.append(catalog.not_available(s.span, "an implicit rule", help))
-            return
-        for node in t.walk(s.value):
+        for node in t.walk(s):
             word = node.op if isinstance(node, t.Apply) else node.fn if isinstance(node, t.Call) else None
-            if word is None or word.id in ("grad", "prox") or word.id in CALLS:
+            if word is None or word.id in (*APPLIED, "prox", "F") or word.id in CALLS:
                 continue
-            meant = nearest(word.id, ["grad"] if isinstance(node, t.Apply) else [*CALLS, "prox"])
-            if word.id in APPLIED:
-                help = "write `grad f(…)` of a smooth function, `prox_r,P(…)` of a proximable one"
-                report.append(catalog.not_available(word.span, f"`{word.id}`", help))
-            elif meant is not None or word.id in ADVICE:
+            meant = nearest(word.id, APPLIED if isinstance(node, t.Apply) else [*CALLS, "prox"])
+            if meant is not None or word.id in ADVICE:
                 report.append(catalog.unknown_name(word.span, word.id, meant))
 
 
 def _names(rule: _Rule, lines: list[t.Assignment], report: list[Diagnostic]) -> None:
     """Names without a role, and names that the language keeps."""
-    roles = (rule.states, rule.lets, rule.smooth, rule.proximable, rule.steps, rule.momenta, rule.thresholds)
+    roles = (
+        rule.states, rule.lets, rule.smooth, rule.proximable, rule.steps, rule.momenta, rule.thresholds,
+        rule.subgradients,
+    )  # fmt: skip
     known = {name for names in roles for name in names} | KNOWN
     unknown: dict[str, t.Name] = {}
     for s in lines:
         for node in t.walk(s):
-            callee = isinstance(node, t.Name) and (node.id in CALLS or node.id in ("grad", "prox"))
+            callee = isinstance(node, t.Name) and (node.id in CALLS or node.id in (*APPLIED, "prox"))
             if isinstance(node, t.Name) and node.id not in known and not callee:
                 unknown.setdefault(node.id, node)
     for name in unknown.values():
@@ -105,7 +107,7 @@ def _structure(rule: _Rule, report: list[Diagnostic]) -> None:
     """A rule iterates `x` and uses at most one function of each kind, and one at all."""
     if "x" not in rule.states:
         report.append(catalog.nothing_reported(next(iter(rule.states.values())).span, "x"))
-    elif not rule.smooth and not rule.proximable:
+    elif not rule.smooth and not rule.proximable and not rule.whole:
         report.append(catalog.nothing_minimized(rule.states["x"].span))
     for kind, functions in (("smooth", list(rule.smooth.values())), ("proximable", list(rule.proximable.values()))):
         for extra in functions[1:]:
@@ -114,7 +116,12 @@ def _structure(rule: _Rule, report: list[Diagnostic]) -> None:
 
 def _functions(node: t.Node, rule: _Rule) -> None:
     match node:
-        case t.Apply(op=t.Name(id="grad"), fn=fn):
+        case t.Apply(op=t.Name(id="subgrad"), fn=t.Name(id="F")):
+            rule.whole = True
+            rule.gradients.setdefault(show(node.arg), node)
+        case t.Apply(op=t.Name(id="subgrad"), fn=fn):
+            rule.proximable.setdefault(fn.id, fn)
+        case t.Apply(op=t.Name(id="grad" | "stochgrad"), fn=fn):
             rule.smooth.setdefault(fn.id, fn)
             rule.gradients.setdefault(show(node.arg), node)
         case t.Prox(fn=fn, metric=metric):
@@ -128,7 +135,8 @@ def _functions(node: t.Node, rule: _Rule) -> None:
 def _roles(node: t.Node, rule: _Rule) -> None:
     match node:
         case t.Binary(op="*" | ".*", left=left, right=right):
-            if any(isinstance(n, t.Apply) or (isinstance(n, t.Name) and n.id in rule.slopes) for n in t.walk(right)):
+            slopes = rule.slopes | rule.subgradients.keys()
+            if any(isinstance(n, t.Apply) or (isinstance(n, t.Name) and n.id in slopes) for n in t.walk(right)):
                 _mark(left, rule, rule.steps)
             elif {n.id for n in t.walk(right) if isinstance(n, t.Name)} & set(rule.states):
                 _mark(left, rule, rule.momenta)
@@ -147,6 +155,7 @@ def _mark(e: t.Expr, rule: _Rule, into: dict[str, t.Name]) -> None:
             rule.steps,
             rule.momenta,
             rule.thresholds,
+            rule.subgradients,
         ]
         if isinstance(node, t.Name) and node.id not in KNOWN and not any(node.id in names for names in taken):
             into[node.id] = node
@@ -162,7 +171,13 @@ def _write(rule: _Rule, lines: list[t.Assignment]) -> str:
     functions = [f"  {f}(x) : convex, smooth(L)" for f in rule.smooth] + [
         f"  {r}(x) : convex, proximable" for r in rule.proximable
     ]
-    objective = " + ".join(f"{f}(x)" for f in (*rule.smooth, *rule.proximable))
+    if rule.whole and not functions:
+        functions = ["  F(x) : convex"]
+    objective = (
+        "F(x)"
+        if rule.whole and not rule.smooth and not rule.proximable
+        else " + ".join(f"{f}(x)" for f in (*rule.smooth, *rule.proximable))
+    )
     doc = "; ".join(show(s) for s in lines)
     out = ["algorithm Rule", f'"{doc}"', ""]
     if objective:
@@ -187,7 +202,9 @@ def _write(rule: _Rule, lines: list[t.Assignment]) -> str:
         *(f"  {show(s)}" for s in lines),
         "}",
     ]
-    if rule.smooth and rule.proximable:  # lasso has both parts; a rule for one alone names its problem itself
+    if (
+        rule.smooth and rule.proximable
+    ) or rule.whole:  # lasso has both parts; a rule for one alone names its problem itself
         out += ["train {", "  on lasso(m = 20, n = 40, sparsity = 5)"]
         if names:
             out += [

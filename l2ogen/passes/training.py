@@ -139,7 +139,7 @@ def bind(span: Span, problem: ir.Problem, wanted: Binding, report: list[Diagnost
         ("f", problem.smooth, "the smooth part"),
         ("r", problem.prox, "the proximable part"),
     ):
-        if part is not None and wanted.target == "minimize" and role not in wanted.roles:
+        if part is not None and wanted.target == "minimize" and not {role, "F"} & wanted.roles.keys():
             help = "declare it in `problem` and use it: " + ("`grad f(x)`" if role == "f" else "`prox_r,P(v)`")
             report.append(catalog.rule_misses_part(span, what, f"`{problem.name}`", help))
     sizes: dict[Size, Size] = {}

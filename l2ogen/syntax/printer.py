@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from lark import Token
 
@@ -33,8 +34,11 @@ def show(node: t.Node, unicode: bool = False) -> str:
     return _Printer(unicode).text(node)
 
 
-def fmt(tree: t.File, source: Source, comments: tuple[Token, ...] = (), unicode: bool = False) -> str:
-    """A whole file. `fmt` of its own output changes nothing, and parsing the output gives an equal tree."""
+def fmt(tree: t.File, source: Source | None, comments: tuple[Token, ...] = (), unicode: bool = False) -> str:
+    """A whole file. `fmt` of its own output changes nothing, and parsing the output gives an equal tree.
+
+    Statements that stand on one line in the source do so again; without a source, each stands alone.
+    """
     return _Printer(unicode, source, comments).file(tree)
 
 
@@ -60,7 +64,9 @@ class _Printer:
 
     def one_line(self, block: t.Block | t.Variant) -> str | None:
         """The block on one line: if it fits and holds one statement, or stood on one line before."""
-        if self.comments_inside(block) or any(isinstance(s, t.Block | t.Doc) for s in block.body):
+        if self.comments_inside(block):
+            return None
+        if any(isinstance(s, t.Doc) or (isinstance(s, t.Block) and not isinstance(block, t.Variant)) for s in block.body):
             return None
         if len(block.body) > 1 and not self.same_line(block.span.start, block.span.end):
             return None
@@ -95,10 +101,21 @@ class _Printer:
                 self.lines.append(f"{indent}  {str(self.comments.pop(0)).rstrip()}")
             self.lines.append(indent + "}")
         else:
-            self.lines.append(indent + (self.one_line(node) or "" if isinstance(node, t.Block | t.Variant) else self.text(node)))
+            if isinstance(node, t.Block | t.Variant):
+                self.lines.append(indent + (self.one_line(node) or ""))
+            else:
+                self.lines += [indent + line for line in self.wrapped(node, len(indent))]
             while self.comments and span_of(self.comments[0]).end <= node.span.end:  # inside a wrapped statement
                 self.lines[-1:-1] = [indent + str(self.comments.pop(0)).rstrip()]
         self.comment_beside(node.span.end)
+
+    def wrapped(self, node: t.Node, indent: int) -> list[str]:
+        """A statement; of a long declaration the facts stand on a line of their own."""
+        text = self.text(node)
+        if isinstance(node, t.Declaration) and node.facts and indent + len(text) > WIDTH:
+            head = self.text(replace(node, facts=(), tail=None))
+            return [head, "  " + text[len(head) :].lstrip()]
+        return [text]
 
     def comments_inside(self, node: t.Node) -> bool:
         return any(node.span.start < span_of(c).start < node.span.end for c in self.comments)
@@ -164,8 +181,8 @@ class _Printer:
 
     def _Prox(self, n: t.Prox) -> str:
         if isinstance(n.metric, t.Name) and "_" not in n.fn.id and not n.metric.next:
-            return f"prox_{n.fn.id},{n.metric.id}({self.text(n.arg)})"
-        return f"prox_{{{n.fn.id}, {self.text(n.metric)}}}({self.text(n.arg)})"
+            return f"prox_{self.text(n.fn)},{self.text(n.metric)}({self.text(n.arg)})"
+        return f"prox_{{{self.text(n.fn)}, {self.text(n.metric)}}}({self.text(n.arg)})"
 
     def _Norm(self, n: t.Norm) -> str:
         return f"{self.op('||')}{self.text(n.arg)}{self.op('||')}_{n.kind}"

@@ -33,7 +33,7 @@ def _needed(template: str, slot: re.Match[str], op: Operator, argument: Node) ->
 
 @dataclass
 class Emitter:
-    """Prints expressions. Everything that has a name is a tensor; only numbers inside a formula are Python's.
+    """Prints expressions. What has a name is a tensor; numbers, sizes and formulas of these alone are Python's.
 
     `names` says what the symbols are called here, `temporaries` what was computed already, `zeros` how zeros of a size
     (as text, "1" for a scalar) are made.
@@ -46,6 +46,8 @@ class Emitter:
     """Helper functions that the text calls."""
     like: str = "like"
     """dtype and device of new tensors, as keyword arguments."""
+    plain: set[Node] = field(default_factory=set)
+    """Symbols that stand for Python numbers."""
     sizes: dict[str, str] = field(default_factory=dict)
     """Where a size is read from; a size that is missing here is a local variable of its own name."""
 
@@ -85,6 +87,10 @@ class Emitter:
                 return f"problem.grad_f({self.text(node.args[0])})", ATOM
             case "prox":
                 return f"problem.prox_r({self.text(node.args[1])}, {self.text(node.args[0])})", ATOM
+            case "subgrad":
+                return f"problem.subgrad_F({self.text(node.args[0])})", ATOM
+            case "stochgrad":
+                return f"problem.stochgrad_f({self.text(node.args[0])}, draw)", ATOM
             case "value":
                 return f"problem.{node.attr}({self.text(node.args[0])})", ATOM
             case "scale":
@@ -127,4 +133,6 @@ class Emitter:
 
     def is_plain(self, node: Node) -> bool:
         """Whether the value is a Python number, not a tensor."""
-        return all(n.op in OPERATORS or n.op == "number" or n.role == "option" for n in node.walk())
+        if node in self.plain or node.op == "number" or node.role in ("option", "size"):
+            return True
+        return node.op in OPERATORS and all(self.is_plain(a) for a in node.args)

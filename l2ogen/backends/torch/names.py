@@ -57,7 +57,7 @@ def classes(program: ir.Algorithm | ir.Problem) -> dict[str, str]:
     bound = program if isinstance(program, ir.Problem) else program.training.problem
     wanted = [("problem", class_name(bound.name))] if bound is not None else []
     if isinstance(program, ir.Algorithm):
-        wanted.append(("algorithm", class_name(program.name)))
+        wanted.append(("algorithm", class_name(program.title.replace(":", "_"))))
         wanted += [(f"network {n.name}", class_name(n.name)) for n in program.networks]
     taken, found = set(reserved()), {}
     for key, name in wanted:

@@ -62,3 +62,29 @@ def not_per_iteration(span: Span, name: str, what: str) -> Diagnostic:
     return Diagnostic(
         "L2O410", f"{what}, but `{name}` is one value for all iterations", span, "", f"call it `{name}_k`"
     )
+
+
+def envelope_stays(span: Span, name: str, envelope: str) -> Diagnostic:
+    return Diagnostic(
+        "L2O411", f"`{envelope}` does not tend to 0, so `{name} -> 0` does not follow", span, "the envelope",
+        "take one that vanishes as k grows, such as `1/(k + 1)^2` or `0.9^k`",
+    )  # fmt: skip
+
+
+def unproved_fact(span: Span, name: str) -> Diagnostic:
+    return Diagnostic(
+        "L2O412", f"this fact does not follow from the formula of `{name}`", span, "not proved",
+        f"`{name}` is computed, nothing enforces it: declare what the formula is made of (`lam > 0`), or remove the fact",
+    )  # fmt: skip
+
+
+def limit_needs_envelope(span: Span, name: str, why: str) -> Diagnostic:
+    help = f"say how fast: `{name} -> 0 like 1/(k + 1)^2`"
+    return Diagnostic("L2O413", f"nothing makes `{name}` vanish: {why}", span, "", help)
+
+
+def tail_breaks_limit(span: Span, name: str, fact: Span) -> Diagnostic:
+    return Diagnostic(
+        "L2O414", f"with this tail `{name}` does not tend to 0", span, "past the last layer",
+        "write `tail decay(0.9)`, or a formula that vanishes", ((fact, "the fact"),),
+    )  # fmt: skip

@@ -91,10 +91,6 @@ def unknown_option(span: Span, word: str, owner: str, meant: str | None, known: 
     )
 
 
-def not_available(span: Span, what: str, help: str) -> Diagnostic:
-    return Diagnostic("L2O212", f"{what} is not available yet", span, "", help)
-
-
 def unknown_problem(span: Span, word: str, meant: str | None, known: list[str]) -> Diagnostic:
     help = did_you_mean(meant) or f"known: {', '.join(known)}; or a path to an .l2o file"
     return Diagnostic(
@@ -139,13 +135,6 @@ def reserved_name(span: Span, name: str, what: str) -> Diagnostic:
     return Diagnostic("L2O218", f"`{name}` is {what}", span, "can't be declared", "choose another name")
 
 
-def called_twice(span: Span, name: str, first: Span) -> Diagnostic:
-    return Diagnostic(
-        "L2O219", f"the network `{name}` is called twice in one iteration", span, "again here",
-        "predict everything in one call, or declare a second network", ((first, "first called here"),),
-    )  # fmt: skip
-
-
 def drawn_too_late(span: Span, name: str, drawn: Span) -> Diagnostic:
     return Diagnostic(
         "L2O220", f"`{name}` is used before it is drawn", span, "not yet known",
@@ -165,3 +154,26 @@ def declared_below(span: Span, name: str, declared: Span) -> Diagnostic:
         "L2O222", f"`{name}` is declared further below", span, "not yet known", "move its declaration above this one",
         ((declared, "declared here"),),
     )  # fmt: skip
+
+
+def calls_differ(span: Span, name: str, what: str, here: int, there: int, first: Span) -> Diagnostic:
+    return Diagnostic(
+        "L2O223", f"`{name}` has {here} {what} here, and {there} in its first call", span, "",
+        "calls of one network agree; declare a second network", ((first, "first call"),),
+    )  # fmt: skip
+
+
+def no_tuple(span: Span, shown: str, help: str) -> Diagnostic:
+    return Diagnostic("L2O224", f"`{shown}` is one value, not several", span, "", help)
+
+
+def variant_of_another(span: Span, name: str, algorithm: str, declared: Span) -> Diagnostic:
+    return Diagnostic(
+        "L2O225", f"this file holds `{algorithm}`, not `{name}`", span, "another algorithm", f"write `of {algorithm}`",
+        ((declared, "declared here"),), fix=(span, algorithm),
+    )  # fmt: skip
+
+
+def unknown_variant(span: Span, name: str, meant: str | None, known: list[str]) -> Diagnostic:
+    help = did_you_mean(meant) or (f"variants are {', '.join(known)}" if known else "this file has no variants")
+    return Diagnostic("L2O226", f"there is no variant `{name}`", span, "", help)

@@ -64,3 +64,17 @@ def nothing_minimized(span: Span) -> Diagnostic:
 def unknown_sign(span: Span, fn: str, help: str, notes: tuple[Note, ...] = ()) -> Diagnostic:
     message = f"the coefficient of `{fn}` is not proved positive"
     return Diagnostic("L2O511", message, span, "convex only if it is", help, notes)
+
+
+def implicit_form(span: Span, help: str) -> Diagnostic:
+    return Diagnostic("L2O512", "this implicit rule can't be read", span, "", help)
+
+
+def safeguard_needs(span: Span, what: str) -> Diagnostic:
+    return Diagnostic(
+        "L2O513", f"this safeguard needs {what}", span, "", "remove it, or declare `f(x) : convex, smooth(L)`"
+    )
+
+
+def only_checked(span: Span, why: str) -> Diagnostic:
+    return Diagnostic("L2O514", f"this can be checked, not compiled: {why}", span, "", "")

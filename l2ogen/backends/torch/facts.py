@@ -1,0 +1,89 @@
+"""Facts as reparametrizations: the helper that maps any raw number into what is declared, and its arguments."""
+
+from __future__ import annotations
+
+from ...core import ir
+from ...core.constants import constant, exact
+from ...core.ir import Node, Range
+from ...core.types import SCALAR
+from .emit import Emitter
+
+
+def enforced(p: ir.Parameter) -> Range | None:
+    """The range of a parameter's entries, or eigenvalues: a bound c is -c <= v <= c, or one side of it beside a sign."""
+    f = p.facts
+    bound = f.envelope if f.envelope is not None else f.bound
+    if bound is None or p.type.kind == "matrix":
+        return f.range
+    low: Node | None = Node("negate", (bound,), SCALAR)
+    high: Node | None = bound
+    low_open = high_open = False
+    if f.range is not None and f.range.low is not None:
+        low, low_open = f.range.low, f.range.low_open
+    elif f.range is not None:
+        high, high_open = f.range.high, f.range.high_open
+    return Range(low, high, low_open, high_open, f.range.span if f.range is not None else p.span)
+
+
+def open_end(p: ir.Parameter) -> Node | None:
+    """The end of a one-sided range that must not be reached."""
+    r = enforced(p)
+    if r is None or (r.low is not None and r.high is not None) or not p.facts.margin:
+        return None
+    return r.low if r.low_open else r.high if r.high_open else None
+
+
+def constant_gap(p: ir.Parameter) -> str | None:
+    """The distance from an open end, margin*|init - end|, where it is a number; None where the initial value comes from
+    data."""
+    r, margin = enforced(p), p.facts.margin
+    if p.init is None or r is None:
+        return f"{margin}"
+    init = p.init.args[0] if p.init.op in ("broadcast", "scale") else p.init
+    at, end = constant(init), constant(r.low if r.low is not None else r.high)
+    if p.init.op == "identity":
+        at = 1.0
+    return None if at is None or end is None else repr(margin * abs(at - end))
+
+
+def reparametrization(p: ir.Parameter, emitter: Emitter, gap: str) -> tuple[str, str] | None:
+    """(helper, its arguments after the raw number), or None for a free parameter.
+
+    `gap` is how the distance from an open end is called where it is no number.
+    """
+    found = _call(p, emitter, gap)
+    if found is not None:
+        emitter.helpers.add(found[0])
+    return found
+
+
+def _call(p: ir.Parameter, emitter: Emitter, gap: str) -> tuple[str, str] | None:
+    symmetric = p.type.kind == "sym"
+    if p.type.kind == "matrix":
+        return None if p.facts.bound is None else ("within_norm", emitter.text(p.facts.bound))
+    r = enforced(p)
+    if r is None:
+        return ("symmetric", "") if symmetric else None
+    suffix = "_sym" if symmetric else ""
+
+    def text(end: Node, precedence: int = 0) -> str:
+        return emitter.per_matrix(end, precedence) if symmetric else emitter.at(end, precedence)
+
+    margin = p.facts.margin
+    bound = p.facts.envelope if p.facts.envelope is not None else p.facts.bound
+    if bound is not None and p.facts.range is None and not symmetric:
+        return "within", emitter.text(bound)
+    if r.low is not None and r.high is not None:
+        arguments = f"{text(r.low)}, {text(r.high)}"
+        margins = (margin if r.low_open else 0.0, margin if r.high_open else 0.0)
+        if margins != (ir.MARGIN, ir.MARGIN):
+            arguments += f", {margins}"
+        return f"between{suffix}", arguments
+    distance = constant_gap(p) or gap
+    away = "" if not margin else distance
+    end = r.low if r.low is not None else r.high
+    assert end is not None
+    one_sided, sign, is_open = ("at_least", "+", r.low_open) if r.low is not None else ("at_most", "-", r.high_open)
+    if is_open and away and exact(end) == 0:
+        return one_sided + suffix, away if sign == "+" else f"-{away}"
+    return one_sided + suffix, text(end, 1) + (f" {sign} {away}" if is_open and away else "")
