@@ -65,7 +65,7 @@ def jobs(names: tuple[str, ...], rule: str | None) -> Iterator[Job]:
     if not names and rule is None:
         raise click.UsageError("name a file, a folder or a shipped spec, or give a rule with -e")
     if rule is not None:
-        yield from jobs_of_text("", Example(rule, rule, True))
+        yield Job(complete(rule), Path("rule.l2o"), True)
     for name in names:
         try:
             place = pipeline.find(name)
@@ -93,17 +93,24 @@ def jobs(names: tuple[str, ...], rule: str | None) -> Iterator[Job]:
                 yield from (Job(checked, relative, part=True) for checked in others)
 
 
-def jobs_of_text(name: str, example: Example) -> Iterator[Job]:
-    """A text that stands in no file, checked: a file, or a bare rule that is completed first."""
-    if not example.rule:
-        yield from (Job(checked, Path(name)) for checked in pipeline.check_all(Source(name, example.text)))
-        return
-    source = Source("<rule>", example.text)
+def complete(rule: str) -> pipeline.Checked:
+    """A bare rule, completed and checked."""
+    source = Source("<rule>", rule)
     completed, mistakes = pipeline.complete(source)
     if completed is None:
-        yield Job(pipeline.Checked(pipeline.parse(source, "rule"), None, mistakes), Path("rule.l2o"), True)
-    else:
-        yield Job(pipeline.check(completed), Path("rule.l2o"), True)
+        return pipeline.Checked(pipeline.parse(source, "rule"), None, mistakes)
+    return pipeline.check(completed)
+
+
+def example(given: Example, name: str) -> pipeline.Checked:
+    """An example of `explain`, checked the way that it asks for."""
+    if given.rule:
+        return complete(given.text)
+    source = Source(name, given.text)
+    if given.variant:
+        return pipeline.check(source, variant=given.variant)
+    checked = next((c for c in pipeline.check_all(source) if not c.ok), pipeline.check(source))
+    return pipeline.compilable(checked) if given.compiled else checked
 
 
 def complain(found: list[Job]) -> bool:
@@ -201,8 +208,8 @@ def explain(code: str | None, as_json: bool) -> None:
             "right": page.right.shown, "wrong_file": page.wrong.text, "right_file": page.right.text,
         }))  # fmt: skip
         return
-    (job,) = jobs_of_text("wrong.l2o", page.wrong)
-    said = render(job.checked.diagnostics, job.checked.source, paint)
+    checked = example(page.wrong, "wrong.l2o")
+    said = render(checked.diagnostics, checked.source, paint)
     parts = [
         click.style(f"{page.code}: {page.title}", bold=True), page.text, paint("Wrong:", "error"),
         indent(page.wrong.shown, "    "), paint("which gives:", "note"), indent(said, "    "),

@@ -177,13 +177,16 @@ def outcome(mutant: Mutant) -> Outcome:
 
 
 def judge(mutant: Mutant) -> tuple[str, tuple[Diagnostic, ...]]:
-    checked = pipeline.check(Source(mutant.spec, mutant.text), LIBRARY)
-    render(checked.diagnostics, checked.source)
-    if checked.program is not None:
-        for name, code in generate.files(checked.program, "spec").items():
-            compile(code, name, "exec")
-    if checked.diagnostics:
-        return "diagnosed", checked.diagnostics
+    every = [pipeline.compilable(c) for c in pipeline.check_all(Source(mutant.spec, mutant.text), LIBRARY)]
+    checked = every[0]
+    diagnostics = tuple(d for c in every for d in c.diagnostics)
+    render(diagnostics, checked.source)
+    for c in every:
+        if c.program is not None:
+            for name, code in generate.files(c.program, "spec").items():
+                compile(code, name, "exec")
+    if diagnostics:
+        return "diagnosed", diagnostics
     before = parse(Source(mutant.spec, SPECS[mutant.spec]))
     if checked.parsed.tree == before.tree:
         return "same", ()

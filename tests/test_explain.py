@@ -9,25 +9,15 @@ import re
 import pytest
 from click.testing import CliRunner
 
-from l2ogen import pipeline
-from l2ogen.cli import main
+from l2ogen.cli import example, main
 from l2ogen.diagnostics import catalog, render
 from l2ogen.diagnostics.explain import FRAMES, Example, pages
-from l2ogen.source import Source
-
-LIBRARY = pipeline.Library()
 
 
-def codes(example: Example) -> tuple[list[str], str]:
+def codes(given: Example) -> tuple[list[str], str]:
     """The codes of all that is said about an example, and how it is said."""
-    source = Source("<rule>" if example.rule else "spec.l2o", example.text)
-    if example.rule:
-        completed, mistakes = pipeline.complete(source)
-        if completed is None:
-            return [d.code for d in mistakes], render(mistakes, source)
-        source = completed
-    checked = pipeline.check(source, LIBRARY)
-    return [d.code for d in checked.diagnostics], render(checked.diagnostics, source)
+    checked = example(given, "spec.l2o")
+    return [d.code for d in checked.diagnostics], render(checked.diagnostics, checked.source)
 
 
 def run(*arguments: str) -> tuple[int, str]:

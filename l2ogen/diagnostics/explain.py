@@ -14,7 +14,8 @@ A page is a section of one of the files in pages/:
     ```
 
 Behind `wrong` and `right` stands what the example is: `file`, `rule` (a bare one), or a file of FRAMES of which it
-gives some lines; without a word that is `gradient`. `500x` repeats the example.
+gives some lines; without a word that is `gradient`. `500x` repeats the example, `of:NAME` checks this
+variant of it, `compile` compiles it.
 """
 
 from __future__ import annotations
@@ -70,6 +71,10 @@ class Example:
     text: str
     """The whole file, or the rule, that can be checked."""
     rule: bool
+    variant: str = ""
+    """Which variant of the file is checked, where it is not the algorithm."""
+    compiled: bool = False
+    """Whether the mistake only shows when code is made."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +116,8 @@ def _page(code: str, title: str, body: str) -> Page:
 
 def _example(text: str, words: list[str]) -> Example:
     times = next((int(w[:-1]) for w in words if re.fullmatch(r"\d+x", w)), 1)
-    kind = next((w for w in words if not w[0].isdigit()), "gradient")
+    variant = next((w[3:] for w in words if w.startswith("of:")), "")
+    kind = next((w for w in words if w in FRAMES or w in ("file", "rule")), "gradient")
     shown = text.rstrip("\n") if times == 1 else f"{text}... and so on, {times:,} lines"
     if kind in ("file", "rule"):
         return Example(shown, text * times if kind == "file" else text.strip(), kind == "rule")
@@ -119,4 +125,4 @@ def _example(text: str, words: list[str]) -> Example:
     items = re.findall(r"^\S(?:[^\n]*\{\n.*?^\}|[^\n]*)\n", FRAMES[kind], re.MULTILINE | re.DOTALL)
     rest = "".join(item for item in items if re.match(r"[a-z]\w*", item)[0] not in given)  # type: ignore[index]
     header = "problem example\n" if kind == "problem" else "algorithm Example\n"
-    return Example(shown, header + rest + text * times, False)
+    return Example(shown, header + rest + text * times, False, variant, "compile" in words)

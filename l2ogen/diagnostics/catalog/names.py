@@ -159,7 +159,7 @@ def declared_below(span: Span, name: str, declared: Span) -> Diagnostic:
 def variant_of_another(span: Span, name: str, algorithm: str, declared: Span) -> Diagnostic:
     return Diagnostic(
         "L2O225", f"this file holds `{algorithm}`, not `{name}`", span, "another algorithm", f"write `of {algorithm}`",
-        ((declared, "declared here"),),
+        ((declared, "declared here"),), fix=(span, algorithm),
     )
 
 
