@@ -76,7 +76,7 @@ class Atom:
     """
 
     name: str
-    kind: Literal["solution", "subgradient", "residual", "small", "parameter", "network", "opaque", "ones", "state"]
+    kind: Literal["solution", "subgradient", "residual", "small", "parameter", "network", "value", "opaque", "ones", "state"]
 
     def __str__(self) -> str:
         return self.name

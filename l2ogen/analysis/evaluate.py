@@ -18,7 +18,7 @@ from ..core.constants import exact
 from ..core.ir import Node
 from .algebra import ONES, RESIDUAL, SOLUTION, SUBGRADIENT, Atom, Letter, Operator, Vector
 from .model import Model
-from .ranges import nonnegative, positive_definite
+from .ranges import nonnegative, nonzero, positive_definite
 
 Value = sp.Expr | Operator | Vector
 
@@ -120,6 +120,16 @@ class Evaluation:
             return Vector.of(Atom(name, "opaque"))
         return Operator.of(Letter(name, "diag" if node.type.kind == "diag" else "free"))
 
+    def image(self, node: Node, args: list[Value]) -> Value:
+        """An entrywise function of vectors: a value of its own where its arguments are fixed at the solution."""
+        kinds = {"value", "solution", "subgradient", "residual"}
+        vectors = [a for a in args if isinstance(a, Vector)]
+        sure = all(atom.kind in kinds for v in vectors for atom in v.atoms) and not self.model.jumping
+        letters = any(w for v in vectors for w, _ in v.terms)
+        if node.type.kind == "vector" and vectors and len(vectors) == len(args) and sure and not letters:
+            return Vector.of(Atom(f"{node.op}({', '.join(map(str, args))})", "value"))
+        return self.opaque(node, node.op)
+
     def _number(self, node: Node) -> Value:
         return sp.Rational(str(exact(node)))
 
@@ -215,11 +225,13 @@ class Evaluation:
     def quotient(self, node: Node) -> Value:
         a, b = self.value(node.args[0]), self.value(node.args[1])
         if is_zero(b):
-            self.side.append(("a denominator is not 0 at the solution", False, "it is 0 there"))
+            self.notes.append("a denominator is 0 at the solution: what is divided by it is not defined there")
             made = self.opaque(node, "undefined")
             self.model.undefined |= free(made)
             return made
         if isinstance(b, sp.Expr):
+            if not b.is_number and not b.is_nonzero and not nonzero(node.args[1], self.model):
+                self.side.append((f"{b} is not 0", None, "no range says so"))
             return scaled(a, 1 / b)
         if is_zero(a):
             self.denominator(node.args[1])
@@ -243,7 +255,12 @@ class Evaluation:
     def _power(self, node: Node) -> Value:
         base, exponent = self.value(node.args[0]), self.scalar(node.args[1])
         if isinstance(base, Vector):
-            return Vector() if base.is_zero and exponent.is_positive else self.opaque(node, "power")
+            if base.is_zero and exponent.is_positive:
+                return Vector()
+            made = self.image(node, [base])
+            if isinstance(made, Vector) and exponent.is_number:
+                return made.replaced(lambda a: Vector.of(Atom(f"{a}^{exponent}", a.kind)))
+            return made
         if isinstance(base, Operator):
             return self.opaque(node, "power")
         return base**exponent
@@ -288,7 +305,7 @@ class Evaluation:
                 made = self.opaque(node, "undefined")
                 self.model.undefined |= free(made)
                 return made
-        made = self.opaque(node, node.op)
+        made = self.image(node, args)
         if node.op in JUMPS:
             self.model.jumping |= free(made)
         if any(self.model.undefined & free(a) for a in args):
@@ -308,7 +325,7 @@ class Evaluation:
             if not rest.is_zero:  # f has a Lipschitz gradient: grad f(x* + o(1)) = grad f(x*) + o(1)
                 value = value + Vector.of(Atom("o(1)", "small"))
             return value
-        return Vector.of(Atom(f"grad f({point})", "opaque"))
+        return Vector.of(Atom(f"grad f({point})", "value"))
 
     def _stochgrad(self, node: Node) -> Value:
         self.notes.append("a minibatch gradient is read as the full one")
@@ -318,7 +335,7 @@ class Evaluation:
         point = self.vector(node.args[0])
         if (point - Vector.of(SOLUTION)).is_zero and not self.model.has("r") and self.model.has("f"):
             return self.model.gradient()
-        made = Vector.of(Atom(f"subgrad F({point})", "opaque"))
+        made = Vector.of(Atom(f"subgrad F({point})", "value"))
         self.notes.append("the subgradient that is taken at a kink need not be the one that makes F stationary")
         return made
 
@@ -363,11 +380,11 @@ class Evaluation:
             self.side.append((f"{text} >= 0", ok or None, "its range" if ok else "no fact says so"))
         if self.model.target == "recovery":
             return self.recovered(u, theta, node.op == "soft_ss")
-        if is_zero(u) and is_zero(theta):
+        if is_zero(u):
             return Vector()
         weight = self.model.l1_weight
         if weight is None:
-            return self.opaque(node, "soft")  # type: ignore[return-value]
+            raise Unknown("a soft threshold is the prox of an l1 norm, and nothing says that r is one")
         if node.op == "soft_ss" and not is_zero(theta):
             raise Unknown("support selection is no prox: entries that pass unchanged have no threshold")
         metric = theta if isinstance(theta, Operator) else Operator.multiple(theta) if isinstance(theta, sp.Expr) else None

@@ -73,6 +73,8 @@ def _decide(model: Model, frozen: Frozen) -> FixedPoint:
     last = evaluation.next[model.program.variable]
     assert isinstance(last, Vector)
     residual = last - Vector.of(SOLUTION)
+    if free(residual) & model.undefined:
+        return FixedPoint("unknown", model.target, reason="the next iterate is not defined at the solution")
     obligations = [*evaluation.obligations, *frozen.defects, Obligation(residual, "x+ - x*")]
     parts: list[_Part] = []
     for o in obligations:
@@ -123,23 +125,25 @@ def _one(op: Operator, atom: Atom, model: Model) -> _Part:
     if names & model.undefined:
         return _Part("a value that is not defined at the solution", "unknown")
     if atom.kind == "small" or _vanishing(op, model):
-        grows = [n for n in names if _unbounded(n, model)]
-        if grows:
-            return _Part(f"{' and '.join(sorted(grows))}, not bounded, times what tends to 0", "unknown")
+        grows = sorted(n for n in names if _unbounded(n, model))
+        if grows or _grows(op):
+            return _Part(f"{' and '.join(grows) or op}, not bounded, times what tends to 0", "unknown")
         return _Part(f"{op}*{atom} -> 0", "done")
     parameters = [p for p in model.program.parameters if p.name in names]
     free_ones = [p for p in parameters if p.kind in ("learned", "predicted")]
     varying = [p for p in free_ones if p.per_iteration or p.kind == "predicted"]
-    shown = str(op)
-    if atom.kind in ("network", "opaque", "state"):
+    if all(c.could_extract_minus_sign() for c in op.terms.values()):
+        op = op.scaled(sp.Integer(-1))
+    shown, text = str(op), str(Vector({(w, atom): c for w, c in op.terms.items()}))
+    if atom.kind in ("network", "opaque", "value", "state"):
         if names & model.jumping or atom.name in model.jumping:
             return _Part(f"{atom} jumps at the solution", "unknown")
+        if not free_ones and (atom.kind != "state") and _stays(op):
+            return _Part(f"{text} -> 0", "never")
         if not free_ones:
-            text = f"{atom}" if shown == "I" else f"{shown}*{atom}"
-            return _Part(f"{text} -> 0", "never" if atom.kind != "state" else "unknown")
+            return _Part(f"{text} -> 0", "unknown")
     if atom.kind == "parameter":
         p = next((p for p in model.program.parameters if p.name == atom.name), None)
-        text = f"{atom}" if shown == "I" else f"{shown}*{atom}"
         if p is None:  # any(C)
             return _Part(f"{text} -> 0", "limit")
         if _excludes_zero(p):
@@ -147,13 +151,13 @@ def _one(op: Operator, atom: Atom, model: Model) -> _Part:
         return _Part(f"{text} {'-> 0' if p.per_iteration else '= 0'}", "limit")
     if not free_ones:
         schedule = [c for c in op.terms.values() if sp.Symbol("k", integer=True, nonnegative=True) in c.free_symbols]
-        if schedule:
-            return _Part(f"{shown} -> 0 (a schedule in k)", "unknown")
-        return _Part(f"{shown} = 0" if atom.kind != "opaque" else f"{shown}*{atom} = 0", "never")
+        if schedule and not _stays(op):
+            return _Part(f"{text} -> 0, a schedule in k", "unknown")
+        return _Part(f"{text} = 0", "never")
     if _bounded_away(op, free_ones):
         return _Part(f"{shown} {'-> 0' if varying else '= 0'}", "never")
     suffix = "-> 0" if varying else "= 0"
-    text = f"{shown} {suffix}" if atom.kind in ("solution", "residual", "subgradient") else f"({shown})*{atom} {suffix}"
+    text = f"{shown} {suffix}" if atom.kind in ("solution", "residual", "subgradient") else f"{text} {suffix}"
     return _Part(text, "limit")
 
 
@@ -198,10 +202,41 @@ def _scalar_vanishes(c: sp.Expr, vanishing: set[str]) -> bool:
     return False
 
 
+def _stays(op: Operator) -> bool:
+    """Whether no coefficient tends to 0 as k grows."""
+    k = sp.Symbol("k", integer=True, nonnegative=True)
+    for c in op.terms.values():
+        if k in c.free_symbols:
+            try:
+                limit = sp.limit(c, k, sp.oo)
+            except (NotImplementedError, ValueError):
+                return False
+            if limit == 0 or limit.has(sp.nan) or limit.free_symbols & {k}:
+                return False
+    return True
+
+
+def _grows(op: Operator) -> bool:
+    """Whether a coefficient in k is not sure to stay bounded."""
+    k = sp.Symbol("k", integer=True, nonnegative=True)
+    for c in op.terms.values():
+        if k in c.free_symbols:
+            try:
+                if not sp.limit(c, k, sp.oo).is_finite:
+                    return True
+            except (NotImplementedError, ValueError, AttributeError):
+                return True
+    return False
+
+
 def _unbounded(name: str, model: Model) -> bool:
-    """Whether a name is a parameter without an upper bound that is uniform in k."""
+    """Whether a name is a parameter without an upper bound that is uniform in k, or something unknown."""
     p = next((p for p in model.program.parameters if p.name == name), None)
-    if p is None or p.kind in ("fixed", "precomputed") or not (p.per_iteration or p.kind == "predicted"):
+    if p is None:
+        known = {d.name for d in model.program.data} | {f.lipschitz for f in model.program.functions} | {"k", "lam"}
+        sizes = {n for s in model.program.states for size in s.type.sizes for n in size.names}
+        return name not in known | sizes
+    if p.kind in ("fixed", "precomputed") or not (p.per_iteration or p.kind == "predicted"):
         return False
     if p.facts.bound is not None or p.facts.vanishes:
         return False
@@ -216,9 +251,10 @@ def _excludes_zero(p: ir.Parameter) -> bool:
     if r is None:
         return False
     low, high = exact(r.low), exact(r.high)
-    if low is not None and (low > 0 or (low == 0 and r.low_open and not p.per_iteration)):
+    varies = p.per_iteration or p.kind == "predicted"  # then 0 at an open end is a limit
+    if low is not None and (low > 0 or (low == 0 and r.low_open and not varies)):
         return True
-    return high is not None and (high < 0 or (high == 0 and r.high_open and not p.per_iteration))
+    return high is not None and (high < 0 or (high == 0 and r.high_open and not varies))
 
 
 def _bounded_away(op: Operator, parameters: list[ir.Parameter]) -> bool:

@@ -9,6 +9,7 @@ import sympy as sp
 
 from ..core import ir
 from ..core.constants import exact
+from ..core.types import SCALAR
 from .algebra import RESIDUAL, SOLUTION, SUBGRADIENT, Atom, Letter, Operator, Vector
 
 Target = Literal["minimizer", "recovery"]
@@ -24,6 +25,9 @@ class Model:
     """lam, where r is known to be lam*||x||_1."""
     matrix: Operator | None = None
     measured: str | None = None
+    problem: str = "abstract"
+    nonnegative: set[str] | None = None
+    """States that are never negative, once asked for."""
     undefined: set[str] = field(default_factory=set)
     """Names of what is not defined at the solution."""
     jumping: set[str] = field(default_factory=set)
@@ -85,19 +89,50 @@ class Model:
 
 
 def models(program: ir.Algorithm) -> list[Model]:
-    """The targets that make sense: the minimizer of f + r, the recovery of x from b = A*x, or both."""
-    lam = sp.Symbol("lam", positive=True)
-    data = {d.name: d for d in program.data}
+    """The targets that make sense: the minimizer of f + r, the recovery of x from b = A*x, or both.
+
+    A rule that uses data A and b itself sees a least-squares problem: by its `recover` clause, or because the problem
+    that it is trained on is 1/2*||A*x - b||_2^2 + lam*||x||_1.
+    """
     vectors = [d for d in program.data if d.type.kind == "vector"]
     matrices = [d for d in program.data if d.type.kind == "matrix"]
-    uses_data = any(n.role == "data" for s in program.statements for e in _expressions(s) for n in e.walk())
-    if program.target == "recover" or (uses_data and len(matrices) == 1 and len(vectors) == 1):
-        matrix = Operator.of(Letter(matrices[0].name))
-        measured = vectors[0].name
-        weight = next((sp.Symbol(d.name, positive=True) for d in data.values() if d.type.kind == "scalar"), lam)
-        targets: list[Target] = ["recovery", "minimizer"] if program.target == "recover" else ["minimizer", "recovery"]
-        return [Model(program, t, weight, matrix, measured) for t in targets]
-    return [Model(program, "minimizer")]
+    scalars = [d for d in program.data if d.type.kind == "scalar"]
+    if not _uses_data(program) or len(matrices) != 1 or len(vectors) != 1:
+        return [Model(program, "minimizer")]
+    matrix, measured = Operator.of(Letter(matrices[0].name)), vectors[0].name
+    weight = sp.Symbol(scalars[0].name if scalars else "lam", positive=True)
+    if program.target == "recover":
+        return [Model(program, t, weight, matrix, measured) for t in ("recovery", "minimizer")]  # type: ignore[arg-type]
+    bound = program.training.problem
+    if bound is None or not _is_lasso(bound, matrices[0].name, measured):
+        return [Model(program, "minimizer")]
+    return [
+        Model(program, t, weight, matrix, measured, bound.name) for t in ("minimizer", "recovery")  # type: ignore[arg-type]
+    ]
+
+
+def _uses_data(program: ir.Algorithm) -> bool:
+    nodes = [n for s in program.statements for e in _expressions(s) for n in e.walk()]
+    nodes += [n for p in program.parameters if p.value is not None for n in p.value.walk()]
+    return any(n.role == "data" for n in nodes)
+
+
+def _is_lasso(problem: ir.Problem, matrix: str, measured: str) -> bool:
+    """Whether a problem is 1/2*||A*x - b||_2^2 + lam*||x||_1 in the data of these names."""
+    if problem.smooth is None or problem.prox is None:
+        return False
+    smooth, prox = problem.smooth.value, problem.prox.value
+    if smooth.op != "times" or exact(smooth.args[0]) != exact(_HALF) or smooth.args[1].op != "norm_2_squared":
+        return False
+    inner = smooth.args[1].args[0]
+    if inner.op != "subtract" or inner.args[0].op != "apply":
+        return False
+    names = [inner.args[0].args[0], inner.args[1]]
+    shape = [n.name for n in names if n.role == "data"] == [matrix, measured]
+    return shape and prox.op == "times" and prox.args[0].role == "data" and prox.args[1].op == "norm_1"
+
+
+_HALF = ir.Node("number", (), SCALAR, "0.5")
 
 
 def _expressions(s: ir.Statement) -> tuple[ir.Node, ...]:

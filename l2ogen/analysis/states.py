@@ -95,6 +95,8 @@ def _solve(s: ir.State, model: Model, states: dict[str, Value], frozen: Frozen) 
     c, h = new.part(unknown), Vector({key: v for key, v in new.terms.items() if key[1] != unknown})
     if any(str(unknown) in a.name for a in h.atoms):
         return None
+    if any(a.kind in ("parameter", "network", "small", "opaque") for a in h.atoms):
+        return None  # a bias: the state is where it would be without it, and the bias must vanish
     if c.is_zero:
         return h
     if set(c.terms) == {()}:
