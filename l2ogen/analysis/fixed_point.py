@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import sympy as sp
 
@@ -40,6 +40,7 @@ class FixedPoint:
     reason: str = ""
     candidate: bool = False
     """Whether the algebra says refuted; only a replayed witness makes it one."""
+    witness: dict[str, Any] | None = None
     frozen: Frozen | None = field(default=None, repr=False)
 
 
