@@ -212,7 +212,7 @@ class Evaluation:
         factor, v = (a, b) if all(k != "solution" for k in kinds) else (b, a)
         if len(factor.terms) == 1:
             ((w, atom), c), = factor.terms.items()
-            if not w and atom.kind in ("network", "parameter", "opaque"):
+            if not w and atom.kind in ("network", "parameter", "opaque", "state", "value"):
                 return v.under(Operator.of(Letter(atom.name, "diag")).scaled(c))
         return self.opaque(node, "product")
 
@@ -251,6 +251,17 @@ class Evaluation:
     def _transpose(self, node: Node) -> Value:
         value = self.value(node.args[0])
         return value.T if isinstance(value, Operator) else value
+
+    def _diag(self, node: Node) -> Value:
+        value = self.value(node.args[0])
+        assert isinstance(value, Vector)
+        if value.atoms == {ONES}:
+            return value.part(ONES)
+        if len(value.terms) == 1:
+            ((w, atom), c), = value.terms.items()
+            if not w:
+                return Operator.of(Letter(atom.name, "diag")).scaled(c)
+        return self.opaque(node, "diag") if value.terms else Operator()
 
     def _power(self, node: Node) -> Value:
         base, exponent = self.value(node.args[0]), self.scalar(node.args[1])

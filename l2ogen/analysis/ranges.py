@@ -48,7 +48,7 @@ def sign(node: Node, model: Model, strict: bool) -> bool:
     if node.role == "state":
         return not strict and node.name in nonnegative_states(model)
     match node.op:
-        case "broadcast" | "detach" | "scale" if len(node.args) == 1:
+        case "broadcast" | "detach" | "diag" if len(node.args) == 1:
             return sign(node.args[0], model, strict)
         case "identity":
             return True
@@ -72,6 +72,8 @@ def sign(node: Node, model: Model, strict: bool) -> bool:
             if exponent is not None and exponent.denominator == 1 and exponent % 2 == 0 and not strict:
                 return True
             return sign(node.args[0], model, strict)
+        case "subtract" if node.args[1].op == "min" and node.args[0] in node.args[1].args and not strict:
+            return True  # a - min(a, b)
         case "subtract" if exact(node.args[0]) == 1:
             return _below_one(node.args[1], model, strict) or _scalar(node, model, strict)
         case "exp" | "softplus" | "sigmoid":

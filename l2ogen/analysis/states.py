@@ -46,14 +46,30 @@ def freeze(model: Model) -> Frozen:
                 break
         if settled:
             break
-    frozen.side.clear()
-    frozen.evaluation = Evaluation(model, dict(states)).run()
+    while True:
+        frozen.side.clear()
+        frozen.defects.clear()
+        frozen.evaluation = Evaluation(model, dict(states)).run()
+        free_one = next((s for s in others if _is_free(frozen.evaluation.next[s.name], states[s.name])), None)
+        if free_one is None:
+            break
+        # neither at x* nor an average: any value; it must not matter for the iterate
+        states[free_one.name] = Vector.of(Atom(free_one.name, "state"))
     for s in others:
         new, old = frozen.evaluation.next[s.name], states[s.name]
-        if isinstance(new, Vector) and isinstance(old, Vector) and not _same(new, old):
+        known = isinstance(old, Vector) and all(a.kind != "state" for a in old.atoms)
+        if isinstance(new, Vector) and isinstance(old, Vector) and known and not _same(new, old):
             frozen.defects.append(Obligation(new - old, f"{s.name}+ - {s.name} at the solution"))
-        _contracts(s, model, states, frozen)
+        if known:
+            _contracts(s, model, states, frozen)
     return frozen
+
+
+def _is_free(new: Value, old: Value) -> bool:
+    """Whether a state does not stay at its supposed equilibrium for another reason than a bias."""
+    if not isinstance(new, Vector) or not isinstance(old, Vector) or any(a.kind == "state" for a in old.atoms):
+        return False
+    return any(a.kind not in ("small", "parameter", "network") for a in (new - old).atoms)
 
 
 def _start(s: ir.State, program: ir.Algorithm) -> Value:

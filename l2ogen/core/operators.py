@@ -129,6 +129,12 @@ def two_matrices(types: Sequence[Type]) -> Type:
     return SCALAR
 
 
+def diagonal(types: Sequence[Type]) -> Type:
+    if types[0].kind != "vector":
+        raise Misfit(0, "a vector")
+    return Type("diag", types[0].sizes)
+
+
 def pair(types: Sequence[Type]) -> Type:
     for i, t in enumerate(types):
         if t.kind != "vector" or t.sizes != types[0].sizes:
@@ -173,6 +179,7 @@ CALLS: dict[str, Operator] = {
         Operator("soft_ss", 3, selecting, "soft_ss({0}, {1}, {2})"),
         Operator("where", 3, chosen, "torch.where({0}, {1}, {2})"),
         Operator("detach", 1, same, "{0}.detach()"),
+        Operator("diag", 1, diagonal, "{0}"),  # a diagonal is the vector of its entries
         Operator("sum", 1, total, "{0}.sum(-1, keepdim=True)"),
         Operator("mean", 1, total, "{0}.mean(-1, keepdim=True)"),
         Operator("inv", 1, square, "torch.linalg.inv({0})", costly=True),
