@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from . import pipeline
+from .backends.latex import document as latex
 from .backends.torch import generate
 from .backends.torch.names import classes
 from .core import ir
@@ -66,6 +67,13 @@ class Spec:
     def files(self, problem: str | None = None) -> dict[str, str]:
         """File name -> generated text, with the named problem instead of the one under `train`."""
         return generate.files(self._program(problem), self.stem)
+
+    def latex(self, *, rule: bool = False, standalone: bool = False) -> str:
+        """This spec as LaTeX for amsmath and amssymb; with `rule` its update alone, with `standalone` a whole document.
+        Raises SpecError where it has mistakes."""
+        tree = pipeline.written(self.check().checked)
+        made = latex.rule(tree) if rule else latex.text(tree)
+        return latex.document([made]) if standalone else latex.fragment([made])
 
     def module(self, problem: str | None = None) -> ModuleType:
         """The generated code as a Python module, held in memory: the algorithm's class, the problem's, State."""

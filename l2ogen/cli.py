@@ -1,6 +1,6 @@
 """The command line. Every command takes files, folders, names of shipped specs, or a bare rule with -e.
 
-Exit code 0: fine; 1: the input has mistakes; 2: wrong usage. check, compile and fmt never import torch.
+Exit code 0: fine; 1: the input has mistakes; 2: wrong usage. check, compile, fmt and show never import torch.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ class Job:
     checked: pipeline.Checked
     relative: Path
     rule: bool = False
+    part: bool = False
+    """Whether this is a variant that comes with its file, not one that was named."""
 
 
 INPUT = [
@@ -80,7 +82,9 @@ def jobs(names: tuple[str, ...], rule: str | None) -> Iterator[Job]:
             if variant is not None:
                 yield Job(pipeline.check(source, variant=variant), relative)
             else:
-                yield from (Job(checked, relative) for checked in pipeline.check_all(source))
+                first, *others = pipeline.check_all(source)
+                yield Job(first, relative)
+                yield from (Job(checked, relative, part=True) for checked in others)
 
 
 def complain(found: list[Job]) -> bool:
@@ -209,6 +213,60 @@ def fmt(names: tuple[str, ...], rule: str | None, only_check: bool, unicode: boo
             if not only_check:
                 write_text(Path(source.name), text)
     sys.exit(failed)
+
+
+@main.command()
+@takes_input
+@click.option("--unicode", "form", flag_value="unicode", default=True, help="As text, with x⁺, ∇f, ℝ, Aᵀ, θ (default).")
+@click.option("--ascii", "form", flag_value="ascii", help="As text that every keyboard has.")
+@click.option("--latex", "form", flag_value="latex", help="As LaTeX, for \\input; needs amsmath and amssymb.")
+@click.option("--standalone", is_flag=True, help="With --latex: a whole document.")
+@click.option("--rule", "only_rule", is_flag=True, help="The update rule alone.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on the standard output.")
+def show(names: tuple[str, ...], rule: str | None, form: str, standalone: bool, only_rule: bool, as_json: bool) -> None:
+    """Print specs for people: as text, or as LaTeX. Of a bare rule, the whole file that it stands for; of a variant,
+    the algorithm that it is."""
+    if standalone and form != "latex":
+        raise click.UsageError("--standalone is for --latex")
+    found = list(jobs(names, rule))
+    wrong = any(not job.checked.ok for job in found) if as_json else complain(found)
+    found = [job for job in found if not job.part or not job.checked.ok]
+    texts = [_shown(job.checked, form, only_rule) if job.checked.ok else None for job in found]
+    if only_rule and len(found) > 1:
+        comment = "%" if form == "latex" else "#"
+        places = [job.checked.source.name for job in found]
+        texts = [text and f"{comment} {place}\n{text}" for place, text in zip(places, texts, strict=True)]
+    made = [text for text in texts if text]
+    if not made and not wrong:
+        raise click.UsageError("there is no update rule in a problem; leave out --rule")
+    if as_json:
+        whole = [_joined([text], form, standalone) if text else None for text in texts]
+        reports = [_report(job) | {"form": form, "text": text} for job, text in zip(found, whole, strict=True)]
+        click.echo(json.dumps(reports[0] if len(reports) == 1 else reports, indent=1, ensure_ascii=False))
+    elif not wrong:
+        click.echo(_joined(made, form, standalone), nl=False)
+    sys.exit(wrong)
+
+
+def _shown(checked: pipeline.Checked, form: str, only_rule: bool) -> str:
+    """One file in a form; empty where it lacks what is asked for."""
+    from .backends.latex import document as latex
+    from .syntax import printer
+
+    tree, unicode = pipeline.written(checked), form == "unicode"
+    if form == "latex":
+        return latex.rule(tree) if only_rule else latex.text(tree)
+    if only_rule:
+        return "".join(printer.show(s, unicode) + "\n" for s in pipeline.update(tree))
+    if checked.variant is not None:  # its lines come from two places
+        return printer.fmt(tree, None, unicode=unicode)
+    return printer.fmt(tree, checked.source, checked.parsed.comments, unicode)
+
+
+def _joined(texts: list[str], form: str, standalone: bool) -> str:
+    from .backends.latex import document as latex
+
+    return (latex.document if standalone else latex.fragment)(texts) if form == "latex" else "\n".join(texts)
 
 
 # ---- what needs torch --------------------------------------------------------------------------------

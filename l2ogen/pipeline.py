@@ -146,6 +146,22 @@ def find(name: str) -> tuple[Path, str | None] | None:
     return None
 
 
+def written(checked: Checked) -> t.File:
+    """The file; of a variant, the algorithm that it is, as a file of its own. For specs without mistakes."""
+    program = checked.program
+    if checked.variant is None or program is None:
+        return checked.parsed.tree
+    assert isinstance(program.tree, t.File)
+    name = t.Name(f"{program.name}_{checked.variant}")
+    items = (replace(i, name=name) if isinstance(i, t.Header) else i for i in program.tree.items)
+    return replace(program.tree, items=tuple(items))
+
+
+def update(file: t.File) -> tuple[t.Node, ...]:
+    """The lines of the update rule."""
+    return tuple(s for i in file.items if isinstance(i, t.Block) and i.keyword == "update" for s in i.body)
+
+
 def stem(checked: Checked) -> str:
     """What generated files are called: the spec's file name as an identifier, or the algorithm's name; with the variant
     behind it."""

@@ -17,8 +17,8 @@ from .report import RANK, Report, TargetReport
 
 Check = Callable[[t.File], Report | None]
 """A tree -> its report; None where it has mistakes."""
-Parse = Callable[[str], tuple[t.Node, ...]]
-"""Lines of a variant as text -> its nodes."""
+Apply = Callable[[t.File, tuple[str, ...]], t.File | None]
+"""(file, lines of a variant, or whole blocks) -> the changed file; None where they do not apply."""
 
 
 @dataclass(frozen=True)
@@ -41,18 +41,16 @@ class Patch:
         return found
 
 
-def repair(report: Report, file: t.File, parse: Parse, apply: Callable[[t.File, tuple[t.Node, ...]], t.File | None],
-           check: Check) -> Patch | None:  # fmt: skip
+def repair(report: Report, file: t.File, apply: Apply, check: Check) -> Patch | None:
     """The first patch that makes the declared target's verdicts better: the fixed point first, then convergence."""
     best: Patch | None = None
     for lines in candidates(report):
-        tree = apply(file, parse("\n".join(lines)))
+        tree = apply(file, tuple(lines))
         after = check(tree) if tree is not None else None
         if tree is None or after is None:
             continue
-        patch = Patch(tuple(lines), tree, after, report)
         if score(after) > score(report) and (best is None or score(after) > score(best.report)):
-            best = patch
+            best = Patch(tuple(lines), tree, after, report)
     return best
 
 
@@ -180,10 +178,17 @@ def _certified(program: ir.Algorithm) -> list[str]:
     if {s.text for s in lines} != wanted or {s.name for s in program.states} != {x, y}:
         return []
     L, call = smooth.lipschitz, calls[0].text.split(" = ", 1)[1].split(" with ")[0]
+    g, fn = f"grad {smooth.name}({y})", r.name
     return [
-        f"predicted q, t in R^n = {call}",
-        f"parameters {{ fixed {P} in diag(n) = 1/{L}; fixed {A} in diag(n) = 0 }}",
-        "certified",
+        f"parameters {{ predicted q, t in R^n = {call}; fixed eps in R = 0.1; fixed delta in R = 0.05 }}",
+        f"state {{ {x}, {y}, a in R^n = 0; p in R^n = 1/{L} }}",
+        "update {\n"
+        f"  low = min(1/{L}, max(eps/{L}, a.^2 .* p/(1 - delta)))\n"
+        f"  p+ = low + (1/{L} - low) .* sigmoid(q)\n"
+        f"  {P} = diag(p+)\n"
+        f"  {x}+ = prox_{fn},{P}({y} - {P}*{g})\n"
+        "  a+ = sqrt(1 - delta)*tanh(t)\n"
+        f"  {y}+ = {x}+ + a+ .* ({x}+ - {x})\n}}",
     ]
 
 

@@ -1,6 +1,6 @@
-"""The operator table: one entry per operator, with its typing rule and its text in torch.
+"""The operator table: one entry per operator, with its typing rule, its text in torch and its text in LaTeX.
 
-To add an operator: one entry here and one case in tests/test_operators.py. A template's `{0}`, `{1}`, … are the
+To add an operator: one entry here and one case in tests/test_operators.py. A torch template's `{0}`, `{1}`, … are the
 arguments; a name that stands in `backends/torch/templates/helpers.py` brings that helper into the generated file.
 """
 
@@ -21,6 +21,18 @@ class Misfit(Exception):
 
 
 @dataclass(frozen=True)
+class Latex:
+    r"""LaTeX text: `#1` is the first argument, `#1@3` the same in parentheses where it binds looser than 3.
+
+    Write `\left(#1\right)` for brackets around an argument: they grow only where what is inside is tall.
+    """
+
+    text: str
+    precedence: int = 5
+    """Of the text: 5 atom, 4 with a superscript of its own, 3 product, 2 quotient with a slash, 1 sum, 0 looser."""
+
+
+@dataclass(frozen=True)
 class Operator:
     name: str
     arity: int
@@ -31,6 +43,13 @@ class Operator:
     """Of the torch text: 5 atom, 4 power, 3 sign, 2 product, 1 sum."""
     costly: bool = False
     """Worth computing once when it occurs twice."""
+    latex: Latex | None = None
+    """None: the name upright, with its arguments in parentheses."""
+
+    @property
+    def notation(self) -> Latex:
+        arguments = ", ".join(f"#{i + 1}" for i in range(self.arity))
+        return self.latex or Latex(rf"\operatorname{{{self.name.replace('_', '-')}}}\left({arguments}\right)")
 
 
 # ---- typing rules ----------------------------------------------------------------------------------
@@ -150,40 +169,41 @@ def unchecked(types: Sequence[Type]) -> Type:
 # ---- the table -------------------------------------------------------------------------------------
 
 
-def _function(name: str, torch: str = "") -> Operator:
+def _function(name: str, torch: str = "", latex: str = "") -> Operator:
     """A function of every entry."""
-    return Operator(
-        name, 1, entrywise, torch or f"torch.{name}({{0}})",
-    )  # fmt: skip
+    return Operator(name, 1, entrywise, torch or f"torch.{name}({{0}})", latex=Latex(latex) if latex else None)
 
 
 CALLS: dict[str, Operator] = {
     op.name: op
     for op in (
-        _function("sqrt"),
-        _function("exp"),
-        _function("log"),
-        _function("tanh"),
+        _function("sqrt", latex=r"\sqrt{#1}"),
+        _function("exp", latex=r"\exp\left(#1\right)"),
+        _function("log", latex=r"\log\left(#1\right)"),
+        _function("tanh", latex=r"\tanh\left(#1\right)"),
         _function("sigmoid"),
-        _function("relu"),
-        _function("elu", "torch.nn.functional.elu({0})"),
+        _function("relu", latex=r"\operatorname{ReLU}\left(#1\right)"),
+        _function("elu", "torch.nn.functional.elu({0})", r"\operatorname{ELU}\left(#1\right)"),
         _function("softplus", "torch.nn.functional.softplus({0})"),
-        _function("abs", "{0}.abs()"),
+        _function("abs", "{0}.abs()", r"\left|#1\right|"),
         _function("sign"),
-        _function("floor"),
-        Operator("max", 2, entrywise, "larger({0}, {1})"),
-        Operator("min", 2, entrywise, "smaller({0}, {1})"),
-        Operator("clip", 3, entrywise, "smaller(larger({0}, {1}), {2})"),
-        Operator("huber", 2, threshold, "huber({0}, {1})"),
-        Operator("soft", 2, threshold, "soft({0}, {1})"),
-        Operator("soft_ss", 3, selecting, "soft_ss({0}, {1}, {2})"),
-        Operator("where", 3, chosen, "torch.where({0}, {1}, {2})"),
-        Operator("detach", 1, same, "{0}.detach()"),
+        _function("floor", latex=r"\left\lfloor #1 \right\rfloor"),
+        Operator("max", 2, entrywise, "larger({0}, {1})", latex=Latex(r"\max\left\{#1, #2\right\}")),
+        Operator("min", 2, entrywise, "smaller({0}, {1})", latex=Latex(r"\min\left\{#1, #2\right\}")),
+        Operator("clip", 3, entrywise, "smaller(larger({0}, {1}), {2})",
+                 latex=Latex(r"\operatorname{clip}_{[#2, #3]}\left(#1\right)")),
+        Operator("huber", 2, threshold, "huber({0}, {1})", latex=Latex(r"\operatorname{huber}_{#2}\left(#1\right)")),
+        Operator("soft", 2, threshold, "soft({0}, {1})", latex=Latex(r"\operatorname{soft}_{#2}\left(#1\right)")),
+        Operator("soft_ss", 3, selecting, "soft_ss({0}, {1}, {2})",
+                 latex=Latex(r"\operatorname{soft}^{\mathrm{ss}}_{#2, #3}\left(#1\right)")),
+        Operator("where", 3, chosen, "torch.where({0}, {1}, {2})",
+                 latex=Latex(r"\begin{cases} #2 & \text{if } #1 \\ #3 & \text{otherwise} \end{cases}", 0)),
+        Operator("detach", 1, same, "{0}.detach()", latex=Latex("#1")),  # changes no value
         Operator("diag", 1, diagonal, "{0}"),  # a diagonal is the vector of its entries
         Operator("sum", 1, total, "{0}.sum(-1, keepdim=True)"),
         Operator("mean", 1, total, "{0}.mean(-1, keepdim=True)"),
-        Operator("inv", 1, square, "torch.linalg.inv({0})", costly=True),
-        Operator("pinv", 1, pseudo_inverse, "torch.linalg.pinv({0})", costly=True),
+        Operator("inv", 1, square, "torch.linalg.inv({0})", costly=True, latex=Latex("#1@5^{-1}", 4)),
+        Operator("pinv", 1, pseudo_inverse, "torch.linalg.pinv({0})", costly=True, latex=Latex(r"#1@5^{\dagger}", 4)),
         Operator("analytic_weight", 1, like_matrix, "analytic_weight({0})", costly=True),
         Operator("symmetric_weight", 1, like_matrix, "symmetric_weight({0})", costly=True),
         Operator("coherence", 2, two_matrices, "coherence({0}, {1})", costly=True),
@@ -222,3 +242,25 @@ INFIX: dict[str, Operator] = {
 """Operators with a notation of their own."""
 
 OPERATORS = CALLS | INFIX
+
+NOTATION: dict[str, Latex] = {
+    "+": Latex("#1@1 + #2@2", 1),
+    "-": Latex("#1@1 - #2@2", 1),
+    "negate": Latex("-#1@3", 3),
+    "*": Latex("#1@3 #2@4", 3),
+    "/": Latex(r"\frac{#1}{#2}", 4),
+    "inline /": Latex("#1@2/#2@4", 2),
+    ".*": Latex(r"#1@3 \odot #2@4", 3),
+    "./": Latex(r"#1@3 \oslash #2@4", 3),
+    "^": Latex("#1@5^{#2}", 4),
+    ".^": Latex(r"#1@5^{\odot #2}", 4),
+    "'": Latex(r"#1@5^{\top}", 4),
+    "†": Latex(r"#1@5^{\dagger}", 4),
+    "norm": Latex(r"\left\|#1\right\|_{#2}"),
+    "inner": Latex(r"\left\langle #1, #2 \right\rangle"),
+    "prox": Latex(r"\operatorname{prox}_{#1, #2}\left(#3\right)"),
+    "grad": Latex(r"\nabla #1\left(#2\right)", 4),
+    "subgrad": Latex(r"\partial #1\left(#2\right)", 4),
+    "stochgrad": Latex(r"\widehat{\nabla} #1\left(#2\right)", 4),
+}
+"""The LaTeX of what has a notation of its own: as written, whatever operator the spaces make of it."""

@@ -34,8 +34,11 @@ def show(node: t.Node, unicode: bool = False) -> str:
     return _Printer(unicode).text(node)
 
 
-def fmt(tree: t.File, source: Source, comments: tuple[Token, ...] = (), unicode: bool = False) -> str:
-    """A whole file. `fmt` of its own output changes nothing, and parsing the output gives an equal tree."""
+def fmt(tree: t.File, source: Source | None, comments: tuple[Token, ...] = (), unicode: bool = False) -> str:
+    """A whole file. `fmt` of its own output changes nothing, and parsing the output gives an equal tree.
+
+    Statements that stand on one line in the source do so again; without a source, each stands alone.
+    """
     return _Printer(unicode, source, comments).file(tree)
 
 
@@ -178,8 +181,8 @@ class _Printer:
 
     def _Prox(self, n: t.Prox) -> str:
         if isinstance(n.metric, t.Name) and "_" not in n.fn.id and not n.metric.next:
-            return f"prox_{n.fn.id},{n.metric.id}({self.text(n.arg)})"
-        return f"prox_{{{n.fn.id}, {self.text(n.metric)}}}({self.text(n.arg)})"
+            return f"prox_{self.text(n.fn)},{self.text(n.metric)}({self.text(n.arg)})"
+        return f"prox_{{{self.text(n.fn)}, {self.text(n.metric)}}}({self.text(n.arg)})"
 
     def _Norm(self, n: t.Norm) -> str:
         return f"{self.op('||')}{self.text(n.arg)}{self.op('||')}_{n.kind}"

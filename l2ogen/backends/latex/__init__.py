@@ -1,0 +1,1 @@
+"""LaTeX: formulas from the syntax tree, so that they keep the form in which they were written."""
