@@ -68,14 +68,14 @@ def candidates(report: Report) -> Iterator[list[str]]:
         yield [fix]
     if len(fixes) > 1:
         yield fixes
+    certified = _certified(program)
+    if certified:
+        yield certified
     steps = _steps(first, program)
     yield from steps
     for step in steps:
         if fixes:
             yield [*fixes, *step]
-    certified = _certified(program)
-    if certified:
-        yield certified
 
 
 def _vanishing(report: TargetReport, program: ir.Algorithm) -> list[str]:

@@ -197,7 +197,7 @@ class _Applied:
                 value = t.Value("=", s.value, span=s.value.span)
                 d = t.Declaration("fixed", (group,), value, span=s.span)
                 self.remove({one.id})
-                self.put_body("parameters", (d, *self.body("parameters")))
+                self.put_body("parameters", _placed(self.body("parameters"), d, s.value))
                 return
         self.line(s)
 
@@ -211,6 +211,14 @@ class _Applied:
                 self.put_body("update", tuple(body))
                 return
         self.unknown(s.targets[0])
+
+
+def _placed(body: Body, d: t.Declaration, value: t.Expr) -> Body:
+    """The declarations with a new one behind the last that its formula names."""
+    named = {n.id for n in t.walk(value) if isinstance(n, t.Name)}
+    above = [i for i, b in enumerate(body) if isinstance(b, t.Declaration) and named & {n.id for n in b.names}]
+    place = max(above, default=-1) + 1
+    return (*body[:place], d, *body[place:])
 
 
 def _called(node: t.Node) -> str:
