@@ -27,6 +27,9 @@ class Residual:
     scale: float
     """The size of what cancels in it: rounding makes a residual of about 1e-16*scale."""
 
+    size: float = 1.0
+    """1 + ||x_star||_2"""
+
     @property
     def is_rounding(self) -> bool:
         """Whether the residual is none: at most 64*eps*scale, with room for the sums inside products."""
@@ -35,7 +38,7 @@ class Residual:
     @property
     def refutes(self) -> bool:
         """Whether the residual is far above what rounding or ill-conditioning explain; a nan refutes nothing."""
-        return bool(self.norm >= 1e-6 * self.scale)
+        return bool(self.norm >= 1e-6 * self.size and self.norm >= 1e-10 * self.scale)
 
 
 def fixed_point_residual(
@@ -65,7 +68,8 @@ def fixed_point_residual(
     last = frozen_step(program, instance, parameters, state, k)
     with np.errstate(all="ignore"):
         scale = float(np.linalg.norm(Sizes(last.run).next(x))) + float(np.linalg.norm(instance.x_star))
-    return Residual(float(np.linalg.norm(last.proposal - instance.x_star)), scale)
+    size = 1 + float(np.linalg.norm(instance.x_star))
+    return Residual(float(np.linalg.norm(last.proposal - instance.x_star)), scale, size)
 
 
 @dataclass(frozen=True)
