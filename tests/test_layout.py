@@ -42,7 +42,7 @@ RUNTIME = {"runtime"}
 RUNTIME_MAY = {"source", "diagnostics", "resources", "vocabulary", "runtime"}
 
 LIGHT = {"lark", "jinja2", "click"}  # pyproject.toml's core dependencies
-EXTRA = {"analysis": {"sympy"}}  # what one unit may import besides
+EXTRA = {"analysis": {"sympy", "numpy"}}  # what one unit may import besides
 STANDALONE = {"torch", "typing", "math", "functools", "collections", "__future__"}  # what a generated module may import
 FOR_FILES = {"numpy", "os"}  # and inside the function that loads data files
 

@@ -93,6 +93,7 @@ CASES: dict[str, tuple[str, str, Callable[[Array, Array, Array, Array], Array]]]
     "compose": ("A'*A*x", "vector", lambda x, y, A, b: apply(A.transpose(T) @ A, x)),
     "transpose": ("A'*(A*x)", "vector", lambda x, y, A, b: apply(A.transpose(T), apply(A, x))),
     "scale": ("(||x||_1*A')*b", "vector", lambda x, y, A, b: total(np.abs(x)) * apply(A.transpose(T), b)),
+    "diag": ("diag(x)*y", "vector", lambda x, y, A, b: x * y),
     "scale_rows": ("((D*A')*(b - b) + L*(D*A')*b)", "vector", lambda x, y, A, b: 0.5 * apply(A.transpose(T), b)),
     "scale_columns": ("L*((A*D)*x)", "measured", lambda x, y, A, b: 0.5 * apply(A, x)),
     "shrink": ("(A'/||x||_1)*b", "vector", lambda x, y, A, b: apply(A.transpose(T), b) / total(np.abs(x))),

@@ -149,6 +149,12 @@ def two_matrices(types: Sequence[Type]) -> Type:
     return SCALAR
 
 
+def diagonal(types: Sequence[Type]) -> Type:
+    if types[0].kind != "vector":
+        raise Misfit(0, "a vector")
+    return Type("diag", types[0].sizes)
+
+
 def pair(types: Sequence[Type]) -> Type:
     for i, t in enumerate(types):
         if t.kind != "vector" or t.sizes != types[0].sizes:
@@ -201,6 +207,7 @@ CALLS: dict[str, Operator] = {
         Operator("where", 3, chosen, "torch.where({0}, {1}, {2})",
                  latex=Latex(r"\begin{cases} #2 & \text{if } #1 \\ #3 & \text{otherwise} \end{cases}", 0)),
         Operator("detach", 1, same, "{0}.detach()", latex=Latex("#1")),  # changes no value
+        Operator("diag", 1, diagonal, "{0}"),  # a diagonal is the vector of its entries
         Operator("sum", 1, total, "{0}.sum(-1, keepdim=True)"),
         Operator("mean", 1, total, "{0}.mean(-1, keepdim=True)"),
         Operator("group_l2", 2, grouped, "group_norms({0}, {1}).sum(-1, keepdim=True)"),

@@ -8,8 +8,9 @@ from typing import Any
 
 from ...core import ir
 from ...core.constants import exact
+from ...core.ranges import enforced
 from .emit import Emitter, size_text
-from .facts import constant_gap, enforced, open_end, reparametrization
+from .facts import constant_gap, open_end, reparametrization
 from .names import attribute, classes, python_name
 from .program import COSTLY, StepWriter, carried, gap_name, is_shared, shape, step_sizes, step_zeros
 

@@ -1,0 +1,1 @@
+"""What is true of an update rule: fixed points, normal form, convergence; symbolic, and replayed in numbers."""

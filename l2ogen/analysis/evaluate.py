@@ -1,0 +1,459 @@
+"""The rule evaluated at a solution, in the order written: every expression becomes a scalar, an operator or a vector over
+x*, g* (or the residual e*), parameters and what stays opaque.
+
+g* = -grad f(x*) lies in the subdifferential of r at x* (0 where f or r is absent). With data, b = A*x* + e*: for recovery
+e* = 0; for the least-squares minimizer g* = A'*e*. A prox emits q = u - x* - P*g*: prox_{r, P}(x* + P*g* + q) is x* if
+q = 0, and tends to x* if q does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import sympy as sp
+
+from ..core import ir
+from ..core.constants import exact
+from ..core.ir import Node
+from .algebra import ONES, RESIDUAL, SOLUTION, SUBGRADIENT, Atom, Letter, Operator, Vector
+from .model import Model
+from .ranges import nonnegative, nonzero, positive_definite
+
+Value = sp.Expr | Operator | Vector
+
+ZERO_AT_ZERO = {"tanh", "relu", "abs", "elu", "sqrt", "huber", "clip"}
+"""Entrywise functions that are 0 and continuous at 0 (`clip` if its ends surround 0)."""
+JUMPS = {"sign", "floor"}
+
+
+class Unknown(Exception):
+    """Nothing can be said; the reason."""
+
+
+@dataclass(frozen=True)
+class Obligation:
+    """A vector that must vanish (in the limit) for x* to stay: the argument of a prox or soft threshold, a state's own
+    equation, or the residual itself."""
+
+    vector: Vector
+    where: str
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A soft threshold at recovery: theta must tend to 0."""
+
+    theta: Value
+    text: str
+    selecting: bool
+
+
+@dataclass
+class Evaluation:
+    """One pass over the statements; `obligations`, `thresholds` and `side` say what it needed."""
+
+    model: Model
+    states: dict[str, Value]
+    next: dict[str, Value] = field(default_factory=dict)
+    lets: dict[str, Value] = field(default_factory=dict)
+    obligations: list[Obligation] = field(default_factory=list)
+    thresholds: list[Threshold] = field(default_factory=list)
+    side: list[tuple[str, bool | None, str]] = field(default_factory=list)
+    """(claim, whether it is proved (None: not decided), because)"""
+    steps: list[str] = field(default_factory=list)
+    """The derivation, line by line."""
+    notes: list[str] = field(default_factory=list)
+    proxes: int = 0
+    fresh: int = 0
+
+    def run(self) -> Evaluation:
+        for s in self.model.program.statements:
+            if isinstance(s, ir.Call):
+                self.call(s)
+            elif s.implicit is not None and s.implicit.metric is None:
+                raise Unknown("an implicit rule that is no prox")
+            else:
+                value = self.value(s.value)
+                (self.next if s.next else self.lets)[s.name] = value
+                self.steps.append(f"{s.name}{'+' * s.next} = {value}")
+        return self
+
+    def call(self, s: ir.Call) -> None:
+        inputs = [self.value(i) for i in s.inputs]
+        if s.predicts:
+            return
+        net = self.model.program.network(s.network)
+        vanishing = not net.bias and all(is_zero(i) for i in inputs) and net.start == "zero"
+        vanishing = vanishing and net.activation in ("relu", "elu", "tanh")
+        for output in s.outputs:
+            self.lets[output] = self.network_output(net, output, vanishing)
+
+    def network_output(self, net: ir.Network, name: str, vanishing: bool) -> Value:
+        if vanishing:
+            self.notes.append(f"`{net.name}` has no biases and starts at 0: it maps 0 to 0 (equilibrium reading)")
+            return Vector() if net.per_coordinate else sp.Integer(0)
+        if net.per_coordinate:
+            return Vector.of(Atom(f"{net.name}(…)" if name.startswith(net.name) else name, "network"))
+        return sp.Symbol(name, real=True)
+
+    # -- expressions
+    def value(self, node: Node) -> Value:
+        method: Callable[[Node], Value] | None = getattr(self, "_" + node.op, None)
+        if method is not None:
+            return method(node)
+        return self.function(node)
+
+    def scalar(self, node: Node) -> sp.Expr:
+        value = self.value(node)
+        if isinstance(value, Operator | Vector):
+            raise Unknown(f"a scalar was expected where {value} stands")
+        return value
+
+    def opaque(self, node: Node, stem: str) -> Value:
+        """A fresh unknown of the node's type."""
+        self.fresh += 1
+        name = f"{stem}{self.fresh if self.fresh > 1 else ''}"
+        if node.type.kind == "scalar":
+            return sp.Symbol(name, real=True)
+        if node.type.kind in ("vector",):
+            return Vector.of(Atom(name, "opaque"))
+        return Operator.of(Letter(name, "diag" if node.type.kind == "diag" else "free"))
+
+    def image(self, node: Node, args: list[Value]) -> Value:
+        """An entrywise function of vectors: a value of its own where its arguments are fixed at the solution."""
+        kinds = {"value", "solution", "subgradient", "residual"}
+        vectors = [a for a in args if isinstance(a, Vector)]
+        sure = all(atom.kind in kinds for v in vectors for atom in v.atoms) and not self.model.jumping
+        letters = any(w for v in vectors for w, _ in v.terms)
+        if node.type.kind == "vector" and vectors and len(vectors) == len(args) and sure and not letters:
+            return Vector.of(Atom(f"{node.op}({', '.join(map(str, args))})", "value"))
+        return self.opaque(node, node.op)
+
+    def _number(self, node: Node) -> Value:
+        return sp.Rational(str(exact(node)))
+
+    def _identity(self, node: Node) -> Value:
+        return Operator.multiple(sp.Integer(1))
+
+    def _symbol(self, node: Node) -> Value:
+        name = node.name
+        match node.role:
+            case "state":
+                return self.states[name]
+            case "next":
+                return self.next[name]
+            case "let":
+                return self.lets[name]
+            case "parameter":
+                return self.parameter(self.model.program.parameter(name))
+            case "data":
+                return self.model.datum(name)
+        return self.model.scalar(node)
+
+    def parameter(self, p: ir.Parameter) -> Value:
+        if p.kind == "fixed" and p.value is not None:
+            return self.value(p.value)
+        return self.model.parameter(p)
+
+    def _broadcast(self, node: Node) -> Value:
+        c = self.scalar(node.args[0])
+        return Operator.multiple(c) if node.type.kind == "diag" else Vector.of(ONES).scaled(c)
+
+    def _negate(self, node: Node) -> Value:
+        return scaled(self.value(node.args[0]), sp.Integer(-1))
+
+    def _add(self, node: Node) -> Value:
+        return self.sum(node, 1)
+
+    def _subtract(self, node: Node) -> Value:
+        return self.sum(node, -1)
+
+    def sum(self, node: Node, sign: int) -> Value:
+        a, b = (self.lifted(self.value(x), node) for x in node.args)
+        b = scaled(b, sp.Integer(sign))
+        if isinstance(a, Vector) and isinstance(b, Vector):
+            return a + b
+        if isinstance(a, Operator) and isinstance(b, Operator):
+            return a + b
+        if isinstance(a, sp.Expr) and isinstance(b, sp.Expr):
+            return a + b
+        raise Unknown("a sum of different kinds")
+
+    def lifted(self, value: Value, node: Node) -> Value:
+        """A scalar where a vector or an operator is meant."""
+        if not isinstance(value, sp.Expr) or node.type.kind == "scalar":
+            return value
+        return Vector.of(ONES).scaled(value) if node.type.kind == "vector" else Operator.multiple(value)
+
+    def _times(self, node: Node) -> Value:
+        return self.product(node, *(self.value(a) for a in node.args))
+
+    _scale = _compose = _apply = _scale_rows = _scale_columns = _times
+
+    def product(self, node: Node, a: Value, b: Value) -> Value:
+        if is_zero(a) or is_zero(b):
+            for other in (a, b):
+                if self.model.undefined & free(other):
+                    raise Unknown("0 times what is not defined at the solution")
+            return zero(node)
+        if isinstance(a, sp.Expr):
+            return scaled(b, a)
+        if isinstance(b, sp.Expr):
+            return scaled(a, b)
+        if isinstance(a, Operator):
+            return b.under(a) if isinstance(b, Vector) else a @ b
+        for left, right in ((a, b), (b, a)):  # entry by entry: diag(p)*v
+            if isinstance(left, Vector) and isinstance(right, Vector):
+                if left.atoms == {ONES}:
+                    return right.under(left.part(ONES))
+        assert isinstance(a, Vector) and isinstance(b, Vector)
+        kinds = [atom.kind for atom in a.atoms]
+        factor, v = (a, b) if all(k != "solution" for k in kinds) else (b, a)
+        if len(factor.terms) == 1:
+            ((w, atom), c), = factor.terms.items()
+            if not w and atom.kind in ("network", "parameter", "opaque", "state", "value"):
+                return v.under(Operator.of(Letter(atom.name, "diag")).scaled(c))
+        return self.opaque(node, "product")
+
+    def _shrink(self, node: Node) -> Value:
+        return self.quotient(node)
+
+    def _over(self, node: Node) -> Value:
+        return self.quotient(node)
+
+    def quotient(self, node: Node) -> Value:
+        a, b = self.value(node.args[0]), self.value(node.args[1])
+        if is_zero(b):
+            self.notes.append("a denominator is 0 at the solution: what is divided by it is not defined there")
+            made = self.opaque(node, "undefined")
+            self.model.undefined |= free(made)
+            return made
+        if isinstance(b, sp.Expr):
+            if not b.is_number and not b.is_nonzero and not nonzero(node.args[1], self.model):
+                self.side.append((f"{b} is not 0", None, "no range says so"))
+            return scaled(a, 1 / b)
+        if is_zero(a):
+            self.denominator(node.args[1])
+            return zero(node)
+        if isinstance(b, Vector) and b.atoms == {ONES} and isinstance(a, Vector):
+            return a.scaled(1 / b.part(ONES).terms[()])
+        self.denominator(node.args[1])
+        if isinstance(a, Vector):
+            self.fresh += 1
+            return a.under(Operator.of(Letter(f"D{self.fresh}", "diag")))
+        return self.opaque(node, "quotient")
+
+    def denominator(self, node: Node) -> None:
+        ok = positive_definite(node, self.model)
+        self.side.append(("a denominator is positive", ok or None, "every entry is" if ok else "its sign is not known"))
+
+    def _transpose(self, node: Node) -> Value:
+        value = self.value(node.args[0])
+        return value.T if isinstance(value, Operator) else value
+
+    def _diag(self, node: Node) -> Value:
+        value = self.value(node.args[0])
+        assert isinstance(value, Vector)
+        if value.atoms == {ONES}:
+            return value.part(ONES)
+        if len(value.terms) == 1:
+            ((w, atom), c), = value.terms.items()
+            if not w:
+                return Operator.of(Letter(atom.name, "diag")).scaled(c)
+        return self.opaque(node, "diag") if value.terms else Operator()
+
+    def _power(self, node: Node) -> Value:
+        base, exponent = self.value(node.args[0]), self.scalar(node.args[1])
+        if isinstance(base, Vector):
+            if base.is_zero and exponent.is_positive:
+                return Vector()
+            made = self.image(node, [base])
+            if isinstance(made, Vector) and exponent.is_number:
+                return made.replaced(lambda a: Vector.of(Atom(f"{a}^{exponent}", a.kind)))
+            return made
+        if isinstance(base, Operator):
+            return self.opaque(node, "power")
+        return base**exponent
+
+    def _where(self, node: Node) -> Value:
+        a, b = (self.lifted(self.value(x), node) for x in node.args[1:])
+        if a == b:
+            return a
+        made = self.opaque(node, "where")
+        self.model.jumping |= free(made)
+        return made
+
+    def _compare(self, node: Node) -> Value:
+        return sp.Integer(0)
+
+    def _detach(self, node: Node) -> Value:
+        return self.value(node.args[0])
+
+    def _inner(self, node: Node) -> Value:
+        a, b = (self.value(x) for x in node.args)
+        return sp.Integer(0) if is_zero(a) or is_zero(b) else self.opaque(node, "inner")
+
+    def function(self, node: Node) -> Value:
+        """Norms, entrywise functions, weights: 0 where that is sure, else an unknown."""
+        args = [self.value(a) for a in node.args]
+        first = args[0] if args else None
+        if node.op in ("norm_0",):
+            made = self.opaque(node, "nonzeros")
+            self.model.jumping |= free(made)
+            return sp.Integer(0) if is_zero(first) else made
+        if node.op.startswith("norm") or node.op in ZERO_AT_ZERO | {"sum", "mean"}:
+            if is_zero(first) and (node.op != "clip" or self.surrounds(node)):
+                return zero(node)
+        if node.op in ("max", "min") and all(is_zero(a) for a in args):
+            return zero(node)
+        if all(isinstance(a, sp.Expr) for a in args) and node.type.kind == "scalar":
+            known = SCALAR_FUNCTIONS.get(node.op)
+            if known is not None and not any(self.model.undefined & free(a) for a in args):
+                result = known(*args)
+                if not result.has(sp.zoo, sp.nan, sp.oo):
+                    return result
+                made = self.opaque(node, "undefined")
+                self.model.undefined |= free(made)
+                return made
+        made = self.image(node, args)
+        if node.op in JUMPS:
+            self.model.jumping |= free(made)
+        if any(self.model.undefined & free(a) for a in args):
+            self.model.undefined |= free(made)
+        return made
+
+    def surrounds(self, node: Node) -> bool:
+        low, high = exact(node.args[1]), exact(node.args[2])
+        return low is not None and high is not None and low <= 0 <= high
+
+    # -- functions of the problem
+    def _grad(self, node: Node) -> Value:
+        point = self.vector(node.args[0])
+        rest = point - Vector.of(SOLUTION)
+        if rest.without("small").is_zero:
+            value = self.model.gradient()
+            if not rest.is_zero:  # f has a Lipschitz gradient: grad f(x* + o(1)) = grad f(x*) + o(1)
+                value = value + Vector.of(Atom("o(1)", "small"))
+            return value
+        return Vector.of(Atom(f"grad f({point})", "value"))
+
+    def _stochgrad(self, node: Node) -> Value:
+        self.notes.append("a minibatch gradient is read as the full one")
+        return self._grad(node)
+
+    def _subgrad(self, node: Node) -> Value:
+        point = self.vector(node.args[0])
+        if (point - Vector.of(SOLUTION)).is_zero and not self.model.has("r") and self.model.has("f"):
+            return self.model.gradient()
+        made = Vector.of(Atom(f"subgrad F({point})", "value"))
+        self.notes.append("the subgradient that is taken at a kink need not be the one that makes F stationary")
+        return made
+
+    def _value(self, node: Node) -> Value:
+        return self.opaque(node, node.attr)
+
+    def _any(self, node: Node) -> Value:
+        for a in node.args:
+            self.value(a)
+        return Vector.of(Atom(f"{node.attr}(x*, …)", "parameter"))
+
+    def vector(self, node: Node) -> Vector:
+        value = self.lifted(self.value(node), node)
+        if not isinstance(value, Vector):
+            raise Unknown(f"a vector was expected where {value} stands")
+        return value
+
+    def metric(self, node: Node) -> Operator:
+        value = self.value(node)
+        return Operator.multiple(value) if isinstance(value, sp.Expr) else value  # type: ignore[return-value]
+
+    def _prox(self, node: Node) -> Value:
+        metric, u = self.metric(node.args[0]), self.vector(node.args[1])
+        ok = positive_definite(node.args[0], self.model)
+        self.side.append((f"{metric} > 0", ok or None, "its range" if ok else "no range says so"))
+        return self.resolvent(u, metric, f"the argument of prox, minus x* + {metric}*g*")
+
+    def resolvent(self, u: Vector, metric: Operator, where: str) -> Vector:
+        """prox_{r, P}(u): x* if u = x* + P*g*, and x* + o(1) if u tends to that."""
+        self.proxes += 1
+        q = u - Vector.of(SOLUTION) - self.model.subgradient().under(metric)
+        self.obligations.append(Obligation(q, where))
+        self.steps.append(f"{where}: {q}")
+        small = Vector() if q.is_zero else Vector.of(Atom(f"o(1){self.proxes}", "small"))
+        return Vector.of(SOLUTION) + small
+
+    def _soft(self, node: Node) -> Value:
+        u, theta = self.vector(node.args[0]), self.value(node.args[1])
+        ok = nonnegative(node.args[1], self.model)
+        text = str(theta)
+        if not is_zero(theta):
+            self.side.append((f"{text} >= 0", ok or None, "its range" if ok else "no fact says so"))
+        if self.model.target == "recovery":
+            return self.recovered(u, theta, node.op == "soft_ss")
+        if is_zero(u):
+            return Vector()
+        weight = self.model.l1_weight
+        if weight is None:
+            raise Unknown("a soft threshold is the prox of an l1 norm, and nothing says that r is one")
+        if node.op == "soft_ss" and not is_zero(theta):
+            raise Unknown("support selection is no prox: entries that pass unchanged have no threshold")
+        metric = theta if isinstance(theta, Operator) else Operator.multiple(theta) if isinstance(theta, sp.Expr) else None
+        if metric is None:
+            raise Unknown("a threshold that is a vector with several parts")
+        metric = metric.scaled(1 / weight)
+        return self.resolvent(u, metric, f"the argument of soft, minus x* + {metric}*g*")
+
+    def _soft_ss(self, node: Node) -> Value:
+        self.value(node.args[2])
+        return self._soft(node)
+
+    def recovered(self, u: Vector, theta: Value, selecting: bool) -> Vector:
+        """soft(M*x*, theta) -> x* for all sparse x* exactly if M -> I and theta -> 0 (lemma S)."""
+        self.proxes += 1
+        q = u - Vector.of(SOLUTION)
+        self.obligations.append(Obligation(q, "the argument of soft, minus x*"))
+        if not is_zero(theta):
+            self.thresholds.append(Threshold(theta, str(theta), selecting))
+        self.steps.append(f"the argument of soft, minus x*: {q}; its threshold: {theta}")
+        exact_ = q.is_zero and is_zero(theta)
+        return Vector.of(SOLUTION) + (Vector() if exact_ else Vector.of(Atom(f"o(1){self.proxes}", "small")))
+
+
+SCALAR_FUNCTIONS: dict[str, Callable[..., sp.Expr]] = {
+    "sqrt": sp.sqrt, "exp": sp.exp, "log": sp.log, "tanh": sp.tanh, "abs": sp.Abs, "max": sp.Max, "min": sp.Min,
+    "sigmoid": lambda v: 1 / (1 + sp.exp(-v)), "softplus": lambda v: sp.log(1 + sp.exp(v)), "sign": sp.sign,
+    "floor": sp.floor, "relu": lambda v: sp.Max(v, 0), "clip": lambda v, a, b: sp.Min(sp.Max(v, a), b),
+}  # fmt: skip
+
+
+def is_zero(value: object) -> bool:
+    if isinstance(value, Operator | Vector):
+        return value.is_zero
+    return value == 0
+
+
+def zero(node: Node) -> Value:
+    if node.type.kind == "scalar":
+        return sp.Integer(0)
+    return Vector() if node.type.kind == "vector" else Operator()
+
+
+def scaled(value: Value, c: sp.Expr) -> Value:
+    return value.scaled(c) if isinstance(value, Operator | Vector) else sp.expand(value * c)
+
+
+def free(value: object) -> set[str]:
+    """Names of scalars, letters and atoms in a value."""
+    if isinstance(value, sp.Expr):
+        return {s.name for s in value.free_symbols}
+    if isinstance(value, Operator):
+        coefficients = {s.name for c in value.terms.values() for s in c.free_symbols}
+        return coefficients | {letter.name for letter in value.letters}
+    if isinstance(value, Vector):
+        coefficients = {s.name for c in value.terms.values() for s in c.free_symbols}
+        return coefficients | {x.name for w, _ in value.terms for x in w} | {a.name for a in value.atoms}
+    return set()
+
+
+__all__ = ["RESIDUAL", "SUBGRADIENT", "Evaluation", "Obligation", "Threshold", "Unknown", "Value", "free", "is_zero"]

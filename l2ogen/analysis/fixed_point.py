@@ -1,0 +1,270 @@
+"""The asymptotic fixed point (FP): is x* kept by the rule, for every problem of the class and every admissible parameter?
+
+proved: every obligation vanishes; conditional: exactly for (iff), or at least for, the parameters that meet what is
+printed; refuted: for no admissible parameters, by a witness that was replayed in numbers; unknown: with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import sympy as sp
+
+from ..core import ir
+from ..core.constants import exact, vanishes
+from .algebra import SOLUTION, Atom, Operator, Vector
+from .evaluate import Evaluation, Obligation, Unknown, free
+from .model import Model
+from .ranges import all_ranges
+from .states import Frozen, freeze
+
+Verdict = Literal["proved", "conditional", "refuted", "unknown"]
+
+
+@dataclass
+class FixedPoint:
+    """The verdict about one target, and how it came about."""
+
+    verdict: Verdict
+    target: str
+    iff: bool = False
+    obligations: list[str] = field(default_factory=list)
+    """In the user's own symbols: `W2_k + W1_k*A - I -> 0`."""
+    residual: str = "0"
+    reading: str = "uniform"
+    """uniform: from every initial state; equilibrium: for some state."""
+    side: list[tuple[str, bool | None, str]] = field(default_factory=list)
+    steps: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    reason: str = ""
+    candidate: bool = False
+    """Whether the algebra says refuted; only a replayed witness makes it one."""
+    witness: dict[str, Any] | None = None
+    frozen: Frozen | None = field(default=None, repr=False)
+
+
+def fixed_point(model: Model) -> FixedPoint:
+    """Decide FP for one target by abstract evaluation at a solution. A refutation is a candidate until it is replayed."""
+    try:
+        frozen = freeze(model)
+    except Unknown as unknown:
+        return FixedPoint("unknown", model.target, reason=str(unknown))
+    found = _decide(model, frozen)
+    found.frozen = frozen
+    evaluation = frozen.evaluation
+    found.side = _unique([*evaluation.side, *frozen.side])
+    found.steps, found.notes = evaluation.steps, list(dict.fromkeys([*evaluation.notes, *found.notes]))
+    found.reading = "uniform" if frozen.uniform else "equilibrium"
+    unproved = [claim for claim, ok, _ in found.side if not ok]
+    if found.verdict in ("proved", "conditional") and unproved:
+        if found.verdict == "proved":
+            found.verdict, found.iff = "conditional", False
+        found.iff = False
+        found.obligations = [*found.obligations, *(claim for claim in unproved if claim not in found.obligations)]
+    return found
+
+
+def _unique(records: Iterable[tuple[str, bool | None, str]]) -> list[tuple[str, bool | None, str]]:
+    return list(dict.fromkeys(records))
+
+
+def _decide(model: Model, frozen: Frozen) -> FixedPoint:
+    evaluation = frozen.evaluation
+    last = evaluation.next[model.program.variable]
+    assert isinstance(last, Vector)
+    residual = last - Vector.of(SOLUTION)
+    if free(residual) & model.undefined:
+        return FixedPoint("unknown", model.target, reason="the next iterate is not defined at the solution")
+    obligations = [*evaluation.obligations, *frozen.defects, Obligation(residual, "x+ - x*")]
+    parts: list[_Part] = []
+    for o in obligations:
+        parts += _discharge(o, model)
+    for threshold in evaluation.thresholds:
+        parts.append(_threshold(threshold.theta, model, threshold.selecting))
+    shown_residual = str(residual.without("small")) if residual.without("small").terms else _worst(evaluation)
+    open_parts = [p for p in parts if p.state != "done"]
+    if not open_parts:
+        return FixedPoint("proved", model.target, iff=True, residual=shown_residual)
+    if any(p.state == "unknown" for p in open_parts):
+        reason = next(p.text for p in open_parts if p.state == "unknown")
+        return FixedPoint("unknown", model.target, residual=shown_residual, reason=reason)
+    texts = list(dict.fromkeys(p.text for p in open_parts))
+    if any(p.state == "never" for p in open_parts):
+        first = next(p for p in open_parts if p.state == "never")
+        found = FixedPoint("refuted", model.target, obligations=texts, residual=shown_residual, reason=first.text)
+        found.candidate = True
+        return found
+    iff = all(p.necessary for p in open_parts)
+    return FixedPoint("conditional", model.target, iff, texts, shown_residual)
+
+
+def _worst(evaluation: Evaluation) -> str:
+    texts = [str(o.vector) for o in evaluation.obligations if not o.vector.is_zero]
+    return "; ".join(texts) or "0"
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One thing that must vanish, and whether it can."""
+
+    text: str
+    state: Literal["done", "limit", "never", "unknown"]
+    necessary: bool = True
+
+
+def _discharge(o: Obligation, model: Model) -> list[_Part]:
+    """What must vanish, atom by atom: the atoms are independent of each other."""
+    parts = []
+    for atom in sorted(o.vector.atoms, key=str):
+        parts.append(_one(o.vector.part(atom), atom, model))
+    return parts
+
+
+def _one(op: Operator, atom: Atom, model: Model) -> _Part:
+    names = free(op)
+    if names & model.undefined:
+        return _Part("a value that is not defined at the solution", "unknown")
+    if atom.kind == "small" or _vanishing(op, model):
+        grows = sorted(n for n in names if _unbounded(n, model))
+        if grows or _grows(op):
+            return _Part(f"{' and '.join(grows) or op}, not bounded, times what tends to 0", "unknown")
+        return _Part(f"{op}*{atom} -> 0", "done")
+    parameters = [p for p in model.program.parameters if p.name in names]
+    free_ones = [p for p in parameters if p.kind in ("learned", "predicted")]
+    varying = [p for p in free_ones if p.per_iteration or p.kind == "predicted"]
+    if all(c.could_extract_minus_sign() for c in op.terms.values()):
+        op = op.scaled(sp.Integer(-1))
+    shown, text = str(op), str(Vector({(w, atom): c for w, c in op.terms.items()}))
+    if atom.kind in ("network", "opaque", "value", "state"):
+        if names & model.jumping or atom.name in model.jumping:
+            return _Part(f"{atom} jumps at the solution", "unknown")
+        if not free_ones and (atom.kind != "state") and _stays(op):
+            return _Part(f"{text} -> 0", "never")
+        if not free_ones:
+            return _Part(f"{text} -> 0", "unknown")
+    if atom.kind == "parameter":
+        p = next((p for p in model.program.parameters if p.name == atom.name), None)
+        if p is None:  # any(C)
+            return _Part(f"{text} -> 0", "limit")
+        if _excludes_zero(p):
+            return _Part(f"{text} -> 0", "never")
+        return _Part(f"{text} {'-> 0' if p.per_iteration else '= 0'}", "limit")
+    if not free_ones:
+        schedule = [c for c in op.terms.values() if sp.Symbol("k", integer=True, nonnegative=True) in c.free_symbols]
+        if schedule and not _stays(op):
+            return _Part(f"{text} -> 0, a schedule in k", "unknown")
+        return _Part(f"{text} = 0", "never")
+    if _bounded_away(op, free_ones):
+        return _Part(f"{shown} {'-> 0' if varying else '= 0'}", "never")
+    suffix = "-> 0" if varying else "= 0"
+    text = f"{shown} {suffix}" if atom.kind in ("solution", "residual", "subgradient") else f"{text} {suffix}"
+    return _Part(text, "limit")
+
+
+def _threshold(theta: object, model: Model, selecting: bool) -> _Part:
+    names = free(theta)
+    parameters = [p for p in model.program.parameters if p.name in names]
+    if isinstance(theta, Operator | sp.Expr) and _vanishing(theta, model):
+        return _Part(f"{theta} -> 0", "done")
+    moving = [p for p in parameters if p.kind in ("learned", "predicted")]
+    if not moving:
+        return _Part(f"{theta} -> 0", "never")
+    if len(moving) == 1 and _excludes_zero(moving[0]) and str(theta) == moving[0].name:
+        return _Part(f"{theta} -> 0", "never")
+    varying = any(p.per_iteration or p.kind == "predicted" for p in moving)
+    return _Part(f"{theta} {'-> 0' if varying else '= 0'}", "limit", necessary=True)
+
+
+def _vanishing(op: Operator | sp.Expr, model: Model) -> bool:
+    """Whether every term has a factor that is declared to vanish."""
+    vanishing = {p.name for p in model.program.parameters if p.facts.vanishes}
+    ranges = all_ranges(model)
+    vanishing |= {p.name for p in model.program.parameters if p.value is not None and vanishes(p.value, ranges)}
+    if isinstance(op, Operator):
+        return bool(op.terms) and all(
+            {x.name for x in w} & vanishing or _scalar_vanishes(c, vanishing) for w, c in op.terms.items()
+        )
+    return _scalar_vanishes(op, vanishing)
+
+
+def _scalar_vanishes(c: sp.Expr, vanishing: set[str]) -> bool:
+    """A polynomial in vanishing symbols without constant term, or a formula in k with limit 0."""
+    k = sp.Symbol("k", integer=True, nonnegative=True)
+    symbols = [s for s in c.free_symbols if s.name in vanishing]
+    if symbols and c.is_polynomial(*symbols):
+        at_zero = c.subs(dict.fromkeys(symbols, 0))
+        if at_zero == 0:
+            return True
+    if k in c.free_symbols and c.free_symbols == {k}:
+        try:
+            return bool(sp.limit(c, k, sp.oo) == 0)
+        except (NotImplementedError, ValueError):
+            return False
+    return False
+
+
+def _stays(op: Operator) -> bool:
+    """Whether no coefficient tends to 0 as k grows."""
+    k = sp.Symbol("k", integer=True, nonnegative=True)
+    for c in op.terms.values():
+        if k in c.free_symbols:
+            try:
+                limit = sp.limit(c, k, sp.oo)
+            except (NotImplementedError, ValueError):
+                return False
+            if limit == 0 or limit.has(sp.nan) or limit.free_symbols & {k}:
+                return False
+    return True
+
+
+def _grows(op: Operator) -> bool:
+    """Whether a coefficient in k is not sure to stay bounded."""
+    k = sp.Symbol("k", integer=True, nonnegative=True)
+    for c in op.terms.values():
+        if k in c.free_symbols:
+            try:
+                if not sp.limit(c, k, sp.oo).is_finite:
+                    return True
+            except (NotImplementedError, ValueError, AttributeError):
+                return True
+    return False
+
+
+def _unbounded(name: str, model: Model) -> bool:
+    """Whether a name is a parameter without an upper bound that is uniform in k, or something unknown."""
+    p = next((p for p in model.program.parameters if p.name == name), None)
+    if p is None:
+        known = {d.name for d in model.program.data} | {f.lipschitz for f in model.program.functions} | {"k", "lam"}
+        sizes = {n for s in model.program.states for size in s.type.sizes for n in size.names}
+        return name not in known | sizes
+    if p.kind in ("fixed", "precomputed") or not (p.per_iteration or p.kind == "predicted"):
+        return False
+    if p.facts.bound is not None or p.facts.vanishes:
+        return False
+    if p.kind == "learned" and p.tail.kind in ("last", "decay"):
+        return False  # finitely many values, repeated
+    return p.range is None or p.range.high is None or p.range.low is None
+
+
+def _excludes_zero(p: ir.Parameter) -> bool:
+    """Whether the enforced range keeps away from 0."""
+    r = p.range
+    if r is None:
+        return False
+    low, high = exact(r.low), exact(r.high)
+    varies = p.per_iteration or p.kind == "predicted"  # then 0 at an open end is a limit
+    if low is not None and (low > 0 or (low == 0 and r.low_open and not varies)):
+        return True
+    return high is not None and (high < 0 or (high == 0 and r.high_open and not varies))
+
+
+def _bounded_away(op: Operator, parameters: list[ir.Parameter]) -> bool:
+    """Whether an operator is a nonzero multiple of one parameter whose range excludes 0."""
+    if len(op.terms) != 1 or len(parameters) != 1:
+        return False
+    return _excludes_zero(parameters[0])
+
+
+__all__ = ["FixedPoint", "Verdict", "fixed_point"]

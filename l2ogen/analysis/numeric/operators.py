@@ -1,0 +1,100 @@
+"""Every operator of the table in NumPy, for one instance: scalars are numbers, a diagonal is the vector of its entries.
+
+Undefined values (0/0, the logarithm of 0) come out as nan and inf, as in the generated modules.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Value = Any
+"""A number, or an array: vectors and diagonals (n,), matrices (m, n)."""
+
+
+def soft(v: Value, theta: Value) -> Value:
+    """sign(v)*max(|v| - theta, 0) for theta >= 0; |theta| larger than 0 is not checked here."""
+    return v - np.minimum(np.maximum(v, -theta), theta)
+
+
+def soft_ss(v: Array, theta: Value, p: Value) -> Array:
+    """Entries above theta and above the (1 - p)-quantile of |v| pass, others are soft-thresholded."""
+    size = np.abs(v)
+    return np.where((size > theta) & (size > quantile(size, 1 - p)), v, soft(v, theta))
+
+
+def quantile(v: Array, q: Value) -> Value:
+    """Linear between entries; q outside [0, 1] is the nearer end, nan where q is."""
+    return np.quantile(v, min(max(q, 0.0), 1.0)) if q == q else np.nan
+
+
+def huber(v: Value, delta: Value) -> Value:
+    size = np.abs(v)
+    return np.where(size <= delta, 0.5 * v * v, delta * (size - 0.5 * delta))
+
+
+def sigmoid(v: Value) -> Value:
+    """1/(1 + exp(-v)); exactly 0 and 1 at -inf and inf."""
+    return np.exp(-np.logaddexp(0.0, np.negative(v)))
+
+
+def elu(v: Value) -> Value:
+    return np.where(v > 0, v, np.expm1(np.minimum(v, 0)))
+
+
+def analytic_weight(A: Array) -> Array:
+    """W that minimizes ||W'*A||_F subject to w_i'*a_i = 1."""
+    M = np.linalg.solve(A @ A.T, A)
+    return M / (A * M).sum(0)
+
+
+def symmetric_weight(A: Array) -> Array:
+    """n/m*inv(A*A')*A, for which W'*A is symmetric with a diagonal of mean 1."""
+    m, n = A.shape
+    return n / m * np.linalg.solve(A @ A.T, A)
+
+
+def coherence(W: Array, A: Array) -> Value:
+    """The largest |w_i'*a_j|, i != j."""
+    products = np.abs(W.T @ A)
+    return (products - np.diag(np.diag(products))).max()
+
+
+def spectral_squared(M: Array) -> Value:
+    """The largest eigenvalue of the smaller Gram matrix, rounded up so that it is a bound of ||M||_2^2."""
+    gram = M @ M.T if M.shape[0] < M.shape[1] else M.T @ M
+    return np.linalg.eigvalsh(gram)[-1] * (1 + max(16, *M.shape) * np.finfo(float).eps)
+
+
+def inverse(M: Array) -> Array:
+    """Of a matrix, or of a diagonal."""
+    return np.reciprocal(M) if M.ndim == 1 else np.asarray(np.linalg.inv(M), dtype=float)
+
+
+OPERATORS: dict[str, Callable[..., Value]] = {
+    "sqrt": np.sqrt, "exp": np.exp, "log": np.log, "tanh": np.tanh, "sigmoid": sigmoid,
+    "relu": lambda v: np.maximum(v, 0.0), "elu": elu, "softplus": lambda v: np.logaddexp(0.0, v),
+    "diag": lambda v: v, "abs": np.abs, "sign": np.sign, "floor": np.floor, "max": np.maximum, "min": np.minimum,
+    "clip": lambda v, low, high: np.minimum(np.maximum(v, low), high),
+    "huber": huber, "soft": soft, "soft_ss": soft_ss, "where": np.where, "detach": lambda v: v,
+    "sum": np.sum, "mean": np.mean, "inv": inverse, "pinv": np.linalg.pinv,
+    "analytic_weight": analytic_weight, "symmetric_weight": symmetric_weight, "coherence": coherence,
+    "add": operator.add, "subtract": operator.sub, "negate": operator.neg,
+    "times": operator.mul, "scale": operator.mul, "over": operator.truediv, "shrink": operator.truediv,
+    "scale_rows": lambda d, M: d[:, None] * M, "scale_columns": lambda M, d: M * d[None, :],
+    "power": np.power, "apply": operator.matmul, "compose": operator.matmul, "transpose": np.transpose,
+    "inner": np.dot, "norm_1": lambda v: np.abs(v).sum(), "norm_2": np.linalg.norm,
+    "norm_2_squared": lambda v: np.dot(v, v), "norm_inf": lambda v: np.abs(v).max(),
+    "norm_0": lambda v: np.float64(np.count_nonzero(v)), "norm_F": np.linalg.norm,
+    "spectral": lambda M: np.sqrt(spectral_squared(M)), "spectral_squared": spectral_squared,
+}  # fmt: skip
+"""All of core/operators.py but `compare`, which needs its sign."""
+
+COMPARE: dict[str, Callable[[Value, Value], Value]] = {
+    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "==": operator.eq, "!=": operator.ne,
+}  # fmt: skip

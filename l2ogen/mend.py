@@ -1,0 +1,54 @@
+"""`l2ogen check --fix`: patches applied to a file's tree, the result checked as any file is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from . import pipeline
+from .analysis.repair import Patch, repair
+from .analysis.report import Report, examine
+from .core import ir
+from .passes import variants
+from .source import Source
+from .syntax import tree as t
+from .syntax.parser import parse
+from .syntax.printer import fmt
+
+BLOCKS = ("parameters", "state", "update")
+
+
+def mend(checked: pipeline.Checked, report: Report) -> Patch | None:
+    """The patch that makes the verdicts better, or None where none of those that are known does."""
+    library = pipeline.Library(Path(checked.source.name).parent)
+    tree = variants.without(checked.parsed.tree)
+    if checked.variant is not None:
+        tree = variants.apply(checked.parsed.tree, variants.variants(checked.parsed.tree)[checked.variant], [])
+
+    def check(file: t.File) -> Report | None:
+        made = pipeline.check(Source(checked.source.name, text(file)), library)
+        return examine(made.program) if isinstance(made.program, ir.Algorithm) else None
+
+    return repair(report, tree, apply, check)
+
+
+def text(file: t.File) -> str:
+    """The canonical text of a tree, without the expectations, which a patch outdates."""
+    kept = [i for i in file.items if not (isinstance(i, t.Block) and i.keyword == "expect")]
+    return fmt(replace(file, items=tuple(kept)), None)
+
+
+def apply(file: t.File, lines: tuple[str, ...]) -> t.File | None:
+    """Lines of a variant replace what they name; whole blocks replace blocks."""
+    name = next(i.name.id for i in file.items if isinstance(i, t.Header))
+    if lines[0].partition(" ")[0] in BLOCKS and lines[0].rstrip().endswith("}"):
+        made = parse(Source("<fix>", "\n".join([f"algorithm {name}", *lines])))
+        blocks = {i.keyword: i for i in made.tree.items if isinstance(i, t.Block)}
+        return replace(file, items=tuple(blocks.get(i.keyword, i) if isinstance(i, t.Block) else i for i in file.items))
+    made = parse(Source("<fix>", f"algorithm {name}\nvariant fixed_ of {name} {{\n" + "\n".join(lines) + "\n}"))
+    found = variants.variants(made.tree)
+    if made.diagnostics or not found:
+        return None
+    report: list = []
+    changed = variants.apply(file, next(iter(found.values())), report)
+    return None if report else changed
