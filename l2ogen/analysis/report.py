@@ -13,6 +13,7 @@ from .exactness import Exactness, exactness
 from .fixed_point import FixedPoint, fixed_point
 from .model import Model, models
 from .normal_form import NormalForm, normal_form
+from .witness import diverges, replayed
 
 RANK = {"refuted": 0, "unknown": 1, "conditional": 2, "proved": 3}
 Paint = Callable[[str, str], str]
@@ -80,9 +81,11 @@ def examine(program: ir.Algorithm) -> Report:
             form = normal_form(model)
         except Unknown as unknown:
             reason = str(unknown)
-        found = fixed_point(model)
+        found = replayed(model, fixed_point(model))
         report.targets.append(
-            TargetReport(model, found, form, reason, exactness(model, found, form), convergence(model, form))
+            TargetReport(
+                model, found, form, reason, exactness(model, found, form), diverges(model, convergence(model, form))
+            )
         )
     return report
 

@@ -59,6 +59,12 @@ class Smooth:
                 slope = np.clip(t, -self.tau, self.tau)
         return self.unit * (self.M.T @ slope)
 
+    def grad_size(self, x: Array) -> Array:
+        """A bound of the terms that the gradient is summed from, entry by entry, at a point of entries up to |x|."""
+        M = np.abs(self.M)
+        slope = CURVATURE[self.kind] * (M @ np.abs(x) / self.unit + np.abs(self.s)) + (self.kind == "logistic")
+        return self.unit * (M.T @ slope)
+
     def hessian(self, x: Array) -> Array:
         t = self.argument(x)
         match self.kind:
@@ -113,16 +119,16 @@ class Proximable:
         return [v[i : i + self.size] for i in range(0, self.n, self.size)]
 
     def value(self, x: Array) -> float:
-        z = x - self.center
+        z, rounding = x - self.center, 1e-12 * (self.width + np.abs(self.center))
         match self.kind:
             case "linear":
                 return float(self.slope @ z)
             case "l1":
                 return float(self.weight * np.abs(z).sum())
             case "box":
-                return 0.0 if bool((np.abs(z) <= self.width).all()) else np.inf
+                return 0.0 if bool((np.abs(z) <= self.width + rounding).all()) else np.inf
             case "nonneg":
-                return 0.0 if bool((z >= 0).all()) else np.inf
+                return 0.0 if bool((z >= -rounding).all()) else np.inf
             case "group":
                 return float(self.weight * sum(np.linalg.norm(g) for g in self.groups(z)))
             case "quadratic":

@@ -82,6 +82,11 @@ class Instance:
     def prox(self, v: Array, P: Value) -> Array:
         return self.r.prox(v, P)
 
+    def grad_size(self, x: Array) -> Array:
+        """What the terms of grad f add up to in size, entry by entry, at a point of entries up to |x|."""
+        of_phi = 0.0 if self.phi is None else self.phi.grad_size(x)
+        return of_phi + np.abs(self.tilt)
+
     # -- other scales, files
     def scaled(self, by: float) -> Instance:
         """by^2*F(x/by): the solution, gradients and what scales with them times `by`; the same L."""

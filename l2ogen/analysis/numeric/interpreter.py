@@ -81,12 +81,19 @@ def step(program: ir.Algorithm, instance: Problem, parameters: Values, state: St
 
 
 class Run:
-    """One iteration. `values` holds what was computed so far, by role and name."""
+    """One iteration. `values` holds what was computed so far, by role and name.
+
+    With `frozen` the next iterate is that, whatever the rule says, and the other states follow; `proposal` is what the
+    rule said.
+    """
 
     def __init__(
-        self, program: ir.Algorithm, instance: Problem, parameters: Values, state: State | None = None, k: int = 0
-    ) -> None:
+        self, program: ir.Algorithm, instance: Problem, parameters: Values, state: State | None = None, k: int = 0,
+        frozen: Array | None = None,
+    ) -> None:  # fmt: skip
         self.program, self.instance, self.parameters, self.k = program, instance, parameters, k
+        self.frozen = frozen
+        self.proposal: Array | None = None
         self.state = dict(state or {})
         self.sizes = sizes(program, instance)
         self.values: dict[tuple[str, str], Value] = {("iteration", "k"): np.float64(k)}
@@ -126,8 +133,12 @@ class Run:
         if s.implicit is not None and s.implicit.metric is None:
             raise CannotRun(f"`{s.text}` is not solved for `{s.name}+`")
         value = self.value(s.value)
-        if s.next and s.name == self.program.variable and self.program.safeguard is not None:
-            value = self.guarded(value, self.program.safeguard)
+        if s.next and s.name == self.program.variable:
+            if self.program.safeguard is not None:
+                value = self.guarded(value, self.program.safeguard)
+            self.proposal = value
+            if self.frozen is not None:
+                value = self.frozen
         self.values["next" if s.next else "let", s.name] = value
 
     def guarded(self, proposal: Array, safeguard: ir.Safeguard) -> Array:
@@ -269,6 +280,8 @@ def sizes(program: ir.Algorithm, instance: Problem) -> dict[str, int]:
     """The sizes of a program at an instance: from its variable and its data."""
     found = {str(s.type.rows): instance.n for s in program.states if s.name == program.variable}
     for d in program.data:
+        if d.name not in instance.data:
+            raise CannotRun(f"the problem has no data `{d.name}`")
         for size, length in zip(d.type.sizes, np.shape(instance.data[d.name]), strict=False):
             found[str(size)] = length
     return found

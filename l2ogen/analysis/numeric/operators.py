@@ -79,7 +79,7 @@ def inverse(M: Array) -> Array:
 OPERATORS: dict[str, Callable[..., Value]] = {
     "sqrt": np.sqrt, "exp": np.exp, "log": np.log, "tanh": np.tanh, "sigmoid": sigmoid,
     "relu": lambda v: np.maximum(v, 0.0), "elu": elu, "softplus": lambda v: np.logaddexp(0.0, v),
-    "abs": np.abs, "sign": np.sign, "floor": np.floor, "max": np.maximum, "min": np.minimum,
+    "diag": lambda v: v, "abs": np.abs, "sign": np.sign, "floor": np.floor, "max": np.maximum, "min": np.minimum,
     "clip": lambda v, low, high: np.minimum(np.maximum(v, low), high),
     "huber": huber, "soft": soft, "soft_ss": soft_ss, "where": np.where, "detach": lambda v: v,
     "sum": np.sum, "mean": np.mean, "inv": inverse, "pinv": np.linalg.pinv,
