@@ -159,19 +159,24 @@ def tends(node: Node) -> Literal["zero", "constant", "infinity"] | None:
         return "infinity"
     parts = [tends(a) for a in node.args]
     match node.op:
-        case "broadcast" | "sqrt" | "negate":
+        case "broadcast" | "sqrt":
             return parts[0]
+        case "negate":
+            return "zero" if parts[0] == "zero" else None
         case "log" if parts[0] == "infinity":
             return "infinity"
         case "exp" if node.args[0].op == "negate" and tends(node.args[0].args[0]) == "infinity":
             return "zero"
         case "add" | "subtract":
-            if "infinity" in parts:
-                return "infinity" if parts.count("infinity") == 1 or node.op == "add" else None
-            return None if None in parts else "zero" if set(parts) == {"zero"} else "constant"
+            if "infinity" in parts:  # that is, +infinity: nothing may go the other way
+                known = node.op == "add" or parts[1] in ("zero", "constant")
+                return "infinity" if known and None not in parts else None
+            if None in parts or (node.op == "subtract" and parts[1] != "zero"):
+                return None
+            return "zero" if set(parts) == {"zero"} else "constant"
         case "times":
             if set(parts) <= {"zero", "constant"}:
-                return "zero"
+                return "zero" if "zero" in parts else "constant"
             return "infinity" if set(parts) <= {"infinity", "constant"} else None
         case "over":
             match parts:

@@ -202,7 +202,7 @@ def prove(
             report.append(catalog.unproved_fact(span, name))
 
     span = d.facts[0].span if d.facts else d.span
-    if value.type.kind == "diag" and value.op == "broadcast":
+    if value.op == "broadcast":
         value = value.args[0]
     if f.range is not None:
         if value.type.kind != "scalar":

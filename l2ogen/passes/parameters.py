@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..core import ir
 from ..core.constants import constant, exact, positive, tends
@@ -88,7 +88,17 @@ class Parameters:
         if facts.vanishes and facts.envelope is None and not vanishing:
             fact = next(f.span for f in d.facts if f.limit is not None)
             self.report.append(catalog.tail_breaks_limit(tail.span, name.id, fact))
+        self.stays_in_range(made, d, name, facts)
         return made
+
+    def stays_in_range(self, made: ir.Tail, d: t.Declaration, name: t.Name, facts: ir.Facts) -> None:
+        """What follows the last layer obeys the facts, too: formulas by proof, what decays if 0 is no farther than an end."""
+        ranges = {x.name: x.range for x in self.data}
+        if made.kind == "formula" and made.value is not None:
+            prove(made.value, replace(facts, vanishes=False, margin=ir.MARGIN), d, name.id, ranges, self.report)
+        elif made.kind == "decay" and facts.range is not None:
+            closed = replace(facts.range, low_open=False, high_open=False)
+            prove(number(0), ir.Facts(closed), d, name.id, ranges, self.report)
 
     def tail_of(self, tail: t.Tail, name: t.Name) -> ir.Tail:
         e = tail.formula
