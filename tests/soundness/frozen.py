@@ -54,8 +54,11 @@ class Stay:
         return not last <= max(1e-7 * self.scale, 0.05 * self.residuals[0])
 
 
-def stay(program: ir.Algorithm, instance: instances.Instance, parameters: Parameters, state: State) -> Stay:
-    """Blocks of a few iterations at growing k, the states carried along. Raises CannotRun."""
+def stay(
+    program: ir.Algorithm, instance: instances.Instance, parameters: Parameters, state: State, resting: bool = False
+) -> Stay:
+    """Blocks of a few iterations at growing k, the states carried along; states that rest need not come to rest, but
+    rounding may have moved an unstable one. Raises CannotRun."""
     x, residuals, scale = program.variable, [], 1.0
     state = state | {x: instance.x_star}
     for k0 in BLOCKS:
@@ -71,6 +74,8 @@ def stay(program: ir.Algorithm, instance: instances.Instance, parameters: Parame
         residuals.append(float(np.max(last[-3:])))  # a nan stays one
         if not np.isfinite(residuals[-1]):
             return Stay(residuals, scale)
+    if resting:
+        return Stay(residuals, 1e6 * scale)
     return settled(program, instance, parameters, state, Stay(residuals, scale))
 
 

@@ -44,7 +44,8 @@ def runs(
                 state = equilibrium(program, instance, parameters)
             else:
                 state = (anywhere if rng.random() < 0.5 else reachable)(program, instance, parameters, rng)
-            yield f"{instance.title}, n = {instance.n}, parameters {parameters.as_json()}", stay(program, instance, parameters, state)
+            what = f"{instance.title}, n = {instance.n}, parameters {parameters.as_json()}"
+            yield what, stay(program, instance, parameters, state, reading == "equilibrium")
         except CannotRun:
             return
 
@@ -65,7 +66,7 @@ def refuted(program: ir.Algorithm, target: TargetReport, rng: np.random.Generato
         fails = False
         for instance in problems(program, target.fixed_point.target, rng, trials):
             try:
-                fails = fails or stay(program, instance, parameters, equilibrium(program, instance, parameters)).fails
+                fails = fails or stay(program, instance, parameters, equilibrium(program, instance, parameters), False).fails
             except CannotRun:
                 return
             if fails:
