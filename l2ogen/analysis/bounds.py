@@ -80,6 +80,16 @@ def enforced(p: ir.Parameter) -> tuple[sp.Expr | None, sp.Expr | None]:
     bound = end(f.bound) if f.bound is not None else None
     low, high = (end(f.range.low), end(f.range.high)) if f.range is not None else (None, None)
     margin = sp.Rational(str(f.margin))
+    if p.tail.kind == "decay":  # which ends at 0
+        hull = [sp.Integer(0), *(e for e in (low, high) if e is not None)]
+        scaled = [sp.simplify(e * L) if e.has(L) else e for e in hull]
+        if any(not e.is_number for e in scaled):
+            return None, None
+        low = None if low is None else hull[scaled.index(min(scaled))]
+        high = None if high is None else hull[scaled.index(max(scaled))]
+        return low, high
+    if p.tail.kind == "formula":
+        return low, high
     if f.range is not None and low is not None and high is not None:
         gap = margin * (high - low)
         return low + (gap if f.range.low_open else 0), high - (gap if f.range.high_open else 0)
@@ -105,7 +115,7 @@ def interval(expr: sp.Expr, model: Model) -> Interval:
             return ALL
         low, high = enforced(p)
         scaled = [None if v is None else sp.simplify(v * L) for v in (low, high)]
-        unit = sp.Symbol(f"u_{s.name}", positive=True)
+        unit = sp.Symbol(f"u_{s.name}", real=True)
         if any(v is not None and v != 0 and v.has(L) for v in (low, high)) and all(
             v is None or v.is_number for v in scaled
         ):

@@ -38,6 +38,8 @@ class Obligation:
 
     vector: Vector
     where: str
+    drift: Atom | None = None
+    """What tends to 0 if the vector does: how far the prox is from x*."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Threshold:
     theta: Value
     text: str
     selecting: bool
+    drift: Atom
 
 
 @dataclass
@@ -64,8 +67,10 @@ class Evaluation:
     steps: list[str] = field(default_factory=list)
     """The derivation, line by line."""
     notes: list[str] = field(default_factory=list)
-    proxes: int = 0
-    fresh: int = 0
+    remembers: bool = False
+    """Whether a network is at 0 only while its hidden state is."""
+    still: bool = False
+    """Whether the next iterate is x* whatever the rule says, so that the other states are seen alone."""
 
     def run(self) -> Evaluation:
         for s in self.model.program.statements:
@@ -75,27 +80,35 @@ class Evaluation:
                 raise Unknown("an implicit rule that is no prox")
             else:
                 value = self.value(s.value)
+                if self.still and s.next and s.name == self.model.program.variable:
+                    value = Vector.of(SOLUTION)
                 (self.next if s.next else self.lets)[s.name] = value
                 self.steps.append(f"{s.name}{'+' * s.next} = {value}")
         return self
 
     def call(self, s: ir.Call) -> None:
         inputs = [self.value(i) for i in s.inputs]
+        within = self.model.reach(set().union(*(free(i) for i in inputs)))
+        undefined = bool(within & self.model.undefined)
         if s.predicts:
+            self.model.undefined |= set(s.outputs) if undefined else set()
             return
         net = self.model.program.network(s.network)
-        vanishing = not net.bias and all(is_zero(i) for i in inputs) and net.start == "zero"
+        vanishing = not net.bias and all(is_zero(i) for i in inputs) and net.start == "zero" and net.inputs == "raw"
         vanishing = vanishing and net.activation in ("relu", "elu", "tanh")
-        for output in s.outputs:
-            self.lets[output] = self.network_output(net, output, vanishing)
+        for place, output in enumerate(s.outputs):
+            # a network with a memory answers every call in its own way
+            key = (output,) if net.recurrent else (str(place), *map(str, inputs))
+            value = self.network_output(net, self.model.named(net.name, key, within), vanishing)
+            self.model.undefined |= free(value) if undefined else set()
+            self.lets[output] = value
 
     def network_output(self, net: ir.Network, name: str, vanishing: bool) -> Value:
         if vanishing:
-            self.notes.append(f"`{net.name}` has no biases and starts at 0: it maps 0 to 0 (equilibrium reading)")
+            self.notes.append(f"`{net.name}` has no biases{' and starts at 0' * net.recurrent}: it maps 0 to 0")
+            self.remembers = self.remembers or net.recurrent
             return Vector() if net.per_coordinate else sp.Integer(0)
-        if net.per_coordinate:
-            return Vector.of(Atom(f"{net.name}(…)" if name.startswith(net.name) else name, "network"))
-        return sp.Symbol(name, real=True)
+        return Vector.of(Atom(name, "network")) if net.per_coordinate else sp.Symbol(name, real=True)
 
     # -- expressions
     def value(self, node: Node) -> Value:
@@ -110,10 +123,12 @@ class Evaluation:
             raise Unknown(f"a scalar was expected where {value} stands")
         return value
 
-    def opaque(self, node: Node, stem: str) -> Value:
-        """A fresh unknown of the node's type."""
-        self.fresh += 1
-        name = f"{stem}{self.fresh if self.fresh > 1 else ''}"
+    def opaque(self, node: Node, args: list[Value], stem: str = "") -> Value:
+        """An unknown of the node's type, the same for the same operation at the same arguments."""
+        within: set[str] = set().union(*(free(a) for a in args))
+        name = self.model.named(stem or node.op, (str(node.type), str(node.attr), *map(str, args)), within)
+        if self.model.reach(within) & self.model.undefined:
+            self.model.undefined.add(name)
         if node.type.kind == "scalar":
             return sp.Symbol(name, real=True)
         if node.type.kind in ("vector",):
@@ -128,7 +143,24 @@ class Evaluation:
         letters = any(w for v in vectors for w, _ in v.terms)
         if node.type.kind == "vector" and vectors and len(vectors) == len(args) and sure and not letters:
             return Vector.of(Atom(f"{node.op}({', '.join(map(str, args))})", "value"))
-        return self.opaque(node, node.op)
+        return self.opaque(node, args)
+
+    def undefined(self, node: Node, args: list[Value]) -> Value:
+        """What has no value at the solution, or none that is sure."""
+        made = self.opaque(node, args)
+        self.model.undefined |= free(made)
+        return made
+
+    def little(self, node: Node, args: list[Value]) -> Value:
+        """What tends to 0 because its arguments do."""
+        made = self.opaque(node, args)
+        self.model.small |= free(made)
+        return made.replaced(lambda a: Vector.of(Atom(a.name, "small"))) if isinstance(made, Vector) else made
+
+    def is_small(self, value: object) -> bool:
+        return isinstance(value, Vector) and all(
+            a.kind == "small" and not w and not c.free_symbols for (w, a), c in value.terms.items()
+        )
 
     def _number(self, node: Node) -> Value:
         return sp.Rational(str(exact(node)))
@@ -208,13 +240,12 @@ class Evaluation:
                 if left.atoms == {ONES}:
                     return right.under(left.part(ONES))
         assert isinstance(a, Vector) and isinstance(b, Vector)
-        kinds = [atom.kind for atom in a.atoms]
-        factor, v = (a, b) if all(k != "solution" for k in kinds) else (b, a)
-        if len(factor.terms) == 1:
-            ((w, atom), c), = factor.terms.items()
-            if not w and atom.kind in ("network", "parameter", "opaque", "state", "value"):
-                return v.under(Operator.of(Letter(atom.name, "diag")).scaled(c))
-        return self.opaque(node, "product")
+        for factor, v in ((a, b), (b, a)):
+            if len(factor.terms) == 1:
+                ((w, atom), c), = factor.terms.items()
+                if not w and atom.kind in ("network", "parameter", "opaque", "state", "value", "small"):
+                    return v.under(Operator.of(Letter(atom.name, "diag")).scaled(c))
+        return self.opaque(node, [a, b], "product")
 
     def _shrink(self, node: Node) -> Value:
         return self.quotient(node)
@@ -226,9 +257,7 @@ class Evaluation:
         a, b = self.value(node.args[0]), self.value(node.args[1])
         if is_zero(b):
             self.notes.append("a denominator is 0 at the solution: what is divided by it is not defined there")
-            made = self.opaque(node, "undefined")
-            self.model.undefined |= free(made)
-            return made
+            return self.undefined(node, [a, b])
         if isinstance(b, sp.Expr):
             if not b.is_number and not b.is_nonzero and not nonzero(node.args[1], self.model):
                 self.side.append((f"{b} is not 0", None, "no range says so"))
@@ -240,9 +269,9 @@ class Evaluation:
             return a.scaled(1 / b.part(ONES).terms[()])
         self.denominator(node.args[1])
         if isinstance(a, Vector):
-            self.fresh += 1
-            return a.under(Operator.of(Letter(f"D{self.fresh}", "diag")))
-        return self.opaque(node, "quotient")
+            name = self.model.named("1/", (str(b),), free(b))
+            return a.under(Operator.of(Letter(name, "diag")))
+        return self.opaque(node, [a, b], "quotient")
 
     def denominator(self, node: Node) -> None:
         ok = positive_definite(node, self.model)
@@ -261,26 +290,32 @@ class Evaluation:
             ((w, atom), c), = value.terms.items()
             if not w:
                 return Operator.of(Letter(atom.name, "diag")).scaled(c)
-        return self.opaque(node, "diag") if value.terms else Operator()
+        return self.opaque(node, [value]) if value.terms else Operator()
 
     def _power(self, node: Node) -> Value:
         base, exponent = self.value(node.args[0]), self.scalar(node.args[1])
         if isinstance(base, Vector):
             if base.is_zero and exponent.is_positive:
                 return Vector()
+            whole = exponent.is_integer and exponent.is_nonnegative
+            if not whole and not (positive_definite if not exponent.is_positive else nonnegative)(node.args[0], self.model):
+                return self.undefined(node, [base, exponent])
+            if self.is_small(base) and exponent.is_positive:
+                return self.little(node, [base, exponent])
             made = self.image(node, [base])
             if isinstance(made, Vector) and exponent.is_number:
                 return made.replaced(lambda a: Vector.of(Atom(f"{a}^{exponent}", a.kind)))
             return made
         if isinstance(base, Operator):
-            return self.opaque(node, "power")
-        return base**exponent
+            return self.opaque(node, [base, exponent])
+        result = base**exponent
+        return self.undefined(node, [base, exponent]) if result.has(sp.zoo, sp.nan, sp.oo) else result
 
     def _where(self, node: Node) -> Value:
         a, b = (self.lifted(self.value(x), node) for x in node.args[1:])
         if a == b:
             return a
-        made = self.opaque(node, "where")
+        made = self.opaque(node, [*map(self.value, node.args[0].args), a, b])
         self.model.jumping |= free(made)
         return made
 
@@ -292,19 +327,26 @@ class Evaluation:
 
     def _inner(self, node: Node) -> Value:
         a, b = (self.value(x) for x in node.args)
-        return sp.Integer(0) if is_zero(a) or is_zero(b) else self.opaque(node, "inner")
+        return sp.Integer(0) if is_zero(a) or is_zero(b) else self.opaque(node, [a, b])
 
     def function(self, node: Node) -> Value:
         """Norms, entrywise functions, weights: 0 where that is sure, else an unknown."""
         args = [self.value(a) for a in node.args]
         first = args[0] if args else None
         if node.op in ("norm_0",):
-            made = self.opaque(node, "nonzeros")
+            made = self.opaque(node, args, "nonzeros")
             self.model.jumping |= free(made)
             return sp.Integer(0) if is_zero(first) else made
         if node.op.startswith("norm") or node.op in ZERO_AT_ZERO | {"sum", "mean"}:
             if is_zero(first) and (node.op != "clip" or self.surrounds(node)):
                 return zero(node)
+        if node.op in ("log", "inv") and isinstance(first, Vector | Operator) and not positive_definite(node.args[0], self.model):
+            return self.undefined(node, args)
+        if node.op == "sqrt" and isinstance(first, Vector) and not nonnegative(node.args[0], self.model):
+            return self.undefined(node, args)
+        continuous = node.op.startswith("norm") or node.op in ZERO_AT_ZERO
+        if continuous and self.is_small(first) and (node.op != "clip" or self.surrounds(node)):
+            return self.little(node, args)
         if node.op in ("max", "min") and all(is_zero(a) for a in args):
             return zero(node)
         if all(isinstance(a, sp.Expr) for a in args) and node.type.kind == "scalar":
@@ -313,9 +355,12 @@ class Evaluation:
                 result = known(*args)
                 if not result.has(sp.zoo, sp.nan, sp.oo):
                     return result
-                made = self.opaque(node, "undefined")
-                self.model.undefined |= free(made)
-                return made
+                return self.undefined(node, args)
+        known = SCALAR_FUNCTIONS.get(node.op)
+        if known is not None and all(isinstance(a, Vector) and a.atoms <= {ONES} for a in args):
+            ones = [a.part(ONES).terms.get((), sp.Integer(0)) for a in args if isinstance(a, Vector)]
+            if all(set(a.part(ONES).terms) <= {()} for a in args if isinstance(a, Vector)):
+                return Vector.of(ONES).scaled(known(*ones))
         made = self.image(node, args)
         if node.op in JUMPS:
             self.model.jumping |= free(made)
@@ -334,7 +379,8 @@ class Evaluation:
         if rest.without("small").is_zero:
             value = self.model.gradient()
             if not rest.is_zero:  # f has a Lipschitz gradient: grad f(x* + o(1)) = grad f(x*) + o(1)
-                value = value + Vector.of(Atom("o(1)", "small"))
+                self.model.small.add(f"grad f({point})")
+                value = value + Vector.of(Atom(f"grad f({point})", "small"))
             return value
         return Vector.of(Atom(f"grad f({point})", "value"))
 
@@ -351,12 +397,15 @@ class Evaluation:
         return made
 
     def _value(self, node: Node) -> Value:
-        return self.opaque(node, node.attr)
+        return self.opaque(node, [self.value(node.args[0])], node.attr)
 
     def _any(self, node: Node) -> Value:
-        for a in node.args:
-            self.value(a)
-        return Vector.of(Atom(f"{node.attr}(x*, …)", "parameter"))
+        args = [self.value(a) for a in node.args]
+        within: set[str] = set().union(*(free(a) for a in args))
+        name = self.model.named(node.attr, tuple(map(str, args)), within)
+        if self.model.reach(within) & self.model.undefined:
+            self.model.undefined.add(name)
+        return Vector.of(Atom(name, "parameter"))
 
     def vector(self, node: Node) -> Vector:
         value = self.lifted(self.value(node), node)
@@ -376,12 +425,17 @@ class Evaluation:
 
     def resolvent(self, u: Vector, metric: Operator, where: str) -> Vector:
         """prox_{r, P}(u): x* if u = x* + P*g*, and x* + o(1) if u tends to that."""
-        self.proxes += 1
         q = u - Vector.of(SOLUTION) - self.model.subgradient().under(metric)
-        self.obligations.append(Obligation(q, where))
+        drift = self.drift(u, metric)
+        self.obligations.append(Obligation(q, where, drift))
         self.steps.append(f"{where}: {q}")
-        small = Vector() if q.is_zero else Vector.of(Atom(f"o(1){self.proxes}", "small"))
-        return Vector.of(SOLUTION) + small
+        return Vector.of(SOLUTION) + (Vector() if q.is_zero else Vector.of(drift))
+
+    def drift(self, u: Vector, scale: Value) -> Atom:
+        """How far a prox or threshold is from x*, where its argument comes near."""
+        name = self.model.named("o(1)", (str(u), str(scale)), free(u) | free(scale))
+        self.model.small.add(name)
+        return Atom(name, "small")
 
     def _soft(self, node: Node) -> Value:
         u, theta = self.vector(node.args[0]), self.value(node.args[1])
@@ -410,14 +464,14 @@ class Evaluation:
 
     def recovered(self, u: Vector, theta: Value, selecting: bool) -> Vector:
         """soft(M*x*, theta) -> x* for all sparse x* exactly if M -> I and theta -> 0 (lemma S)."""
-        self.proxes += 1
         q = u - Vector.of(SOLUTION)
-        self.obligations.append(Obligation(q, "the argument of soft, minus x*"))
+        drift = self.drift(u, theta)
+        self.obligations.append(Obligation(q, "the argument of soft, minus x*", drift))
         if not is_zero(theta):
-            self.thresholds.append(Threshold(theta, str(theta), selecting))
+            self.thresholds.append(Threshold(theta, str(theta), selecting, drift))
         self.steps.append(f"the argument of soft, minus x*: {q}; its threshold: {theta}")
         exact_ = q.is_zero and is_zero(theta)
-        return Vector.of(SOLUTION) + (Vector() if exact_ else Vector.of(Atom(f"o(1){self.proxes}", "small")))
+        return Vector.of(SOLUTION) + (Vector() if exact_ else Vector.of(drift))
 
 
 SCALAR_FUNCTIONS: dict[str, Callable[..., sp.Expr]] = {

@@ -7,14 +7,15 @@ printed; refuted: for no admissible parameters, by a witness that was replayed i
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import sympy as sp
 
 from ..core import ir
-from ..core.constants import exact, vanishes
+from ..core.constants import exact
 from .algebra import SOLUTION, Atom, Operator, Vector
+from .bounds import interval
 from .evaluate import Evaluation, Obligation, Unknown, free
 from .model import Model
 from .ranges import all_ranges
@@ -75,14 +76,15 @@ def _decide(model: Model, frozen: Frozen) -> FixedPoint:
     last = evaluation.next[model.program.variable]
     assert isinstance(last, Vector)
     residual = last - Vector.of(SOLUTION)
-    if free(residual) & model.undefined:
+    if model.reach(free(residual)) & model.undefined:
         return FixedPoint("unknown", model.target, reason="the next iterate is not defined at the solution")
     obligations = [*evaluation.obligations, *frozen.defects, Obligation(residual, "x+ - x*")]
     parts: list[_Part] = []
     for o in obligations:
-        parts += _discharge(o, model)
+        parts += _weighed(_discharge(o, model), o.drift, last, model)
     for threshold in evaluation.thresholds:
-        parts.append(_threshold(threshold.theta, model, threshold.selecting))
+        part = _threshold(threshold.theta, model, threshold.selecting)
+        parts += _weighed([part], threshold.drift, last, model)
     shown_residual = str(residual.without("small")) if residual.without("small").terms else _worst(evaluation)
     open_parts = [p for p in parts if p.state != "done"]
     if not open_parts:
@@ -114,6 +116,19 @@ class _Part:
     necessary: bool = True
 
 
+def _weighed(parts: list[_Part], drift: Atom | None, last: Vector, model: Model) -> list[_Part]:
+    """What is asked of a prox is necessary only if its value moves the next iterate, whatever the parameters are."""
+    if drift is None:
+        return parts
+    weight = last.part(drift)
+    parameters = [p for p in model.program.parameters if p.name in free(weight) and p.kind in ("learned", "predicted")]
+    if weight.terms and not _vanishing(weight, model) and _stays(weight):
+        if not parameters or _bounded_away(weight, parameters, model):
+            return parts
+    states = {"never": "unknown", "limit": "limit"}
+    return [replace(p, state=states.get(p.state, p.state), necessary=False) for p in parts]  # type: ignore[arg-type]
+
+
 def _discharge(o: Obligation, model: Model) -> list[_Part]:
     """What must vanish, atom by atom: the atoms are independent of each other."""
     parts = []
@@ -124,7 +139,7 @@ def _discharge(o: Obligation, model: Model) -> list[_Part]:
 
 def _one(op: Operator, atom: Atom, model: Model) -> _Part:
     names = free(op)
-    if names & model.undefined:
+    if (names | {atom.name}) & model.undefined:
         return _Part("a value that is not defined at the solution", "unknown")
     if atom.kind == "small" or _vanishing(op, model):
         grows = sorted(n for n in names if _unbounded(n, model))
@@ -138,7 +153,7 @@ def _one(op: Operator, atom: Atom, model: Model) -> _Part:
         op = op.scaled(sp.Integer(-1))
     shown, text = str(op), str(Vector({(w, atom): c for w, c in op.terms.items()}))
     if atom.kind in ("network", "opaque", "value", "state"):
-        if names & model.jumping or atom.name in model.jumping:
+        if model.reach(names | {atom.name}) & model.jumping:
             return _Part(f"{atom} jumps at the solution", "unknown")
         if not free_ones and (atom.kind != "state") and _stays(op):
             return _Part(f"{text} -> 0", "never")
@@ -156,7 +171,7 @@ def _one(op: Operator, atom: Atom, model: Model) -> _Part:
         if schedule and not _stays(op):
             return _Part(f"{text} -> 0, a schedule in k", "unknown")
         return _Part(f"{text} = 0", "never")
-    if _bounded_away(op, free_ones):
+    if _bounded_away(op, free_ones, model):
         return _Part(f"{shown} {'-> 0' if varying else '= 0'}", "never")
     suffix = "-> 0" if varying else "= 0"
     text = f"{shown} {suffix}" if atom.kind in ("solution", "residual", "subgradient") else f"{text} {suffix}"
@@ -179,9 +194,7 @@ def _threshold(theta: object, model: Model, selecting: bool) -> _Part:
 
 def _vanishing(op: Operator | sp.Expr, model: Model) -> bool:
     """Whether every term has a factor that is declared to vanish."""
-    vanishing = {p.name for p in model.program.parameters if p.facts.vanishes}
-    ranges = all_ranges(model)
-    vanishing |= {p.name for p in model.program.parameters if p.value is not None and vanishes(p.value, ranges)}
+    vanishing = model.vanishing
     if isinstance(op, Operator):
         return bool(op.terms) and all(
             {x.name for x in w} & vanishing or _scalar_vanishes(c, vanishing) for w, c in op.terms.items()
@@ -197,7 +210,7 @@ def _scalar_vanishes(c: sp.Expr, vanishing: set[str]) -> bool:
         at_zero = c.subs(dict.fromkeys(symbols, 0))
         if at_zero == 0:
             return True
-    if k in c.free_symbols and c.free_symbols == {k}:
+    if k in c.free_symbols:
         try:
             return bool(sp.limit(c, k, sp.oo) == 0)
         except (NotImplementedError, ValueError):
@@ -235,6 +248,8 @@ def _grows(op: Operator) -> bool:
 def _unbounded(name: str, model: Model) -> bool:
     """Whether a name is a parameter without an upper bound that is uniform in k, or something unknown."""
     p = next((p for p in model.program.parameters if p.name == name), None)
+    if name in model.small:
+        return False
     if p is None:
         known = {d.name for d in model.program.data} | {f.lipschitz for f in model.program.functions} | {"k", "lam"}
         sizes = {n for s in model.program.states for size in s.type.sizes for n in size.names}
@@ -255,16 +270,29 @@ def _excludes_zero(p: ir.Parameter) -> bool:
         return False
     low, high = exact(r.low), exact(r.high)
     varies = p.per_iteration or p.kind == "predicted"  # then 0 at an open end is a limit
+    if p.tail.kind in ("decay", "formula"):
+        return False
     if low is not None and (low > 0 or (low == 0 and r.low_open and not varies)):
         return True
     return high is not None and (high < 0 or (high == 0 and r.high_open and not varies))
 
 
-def _bounded_away(op: Operator, parameters: list[ir.Parameter]) -> bool:
-    """Whether an operator is a nonzero multiple of one parameter whose range excludes 0."""
-    if len(op.terms) != 1 or len(parameters) != 1:
+def _bounded_away(op: Operator, parameters: list[ir.Parameter], model: Model) -> bool:
+    """Whether an operator is one word times a coefficient that is 0 nowhere in the ranges of its parameters."""
+    if len(op.terms) != 1:
         return False
-    return _excludes_zero(parameters[0])
+    ((word, c),) = op.terms.items()
+    factors = [*c.as_powers_dict(), *(sp.Symbol(x.name) for x in word)]
+    if all(f.is_number or f.is_symbol for f in factors):
+        return all(_excludes_zero(p) for p in parameters)
+    return not word and _away(c, model)
+
+
+def _away(c: sp.Expr, model: Model) -> bool:
+    """Whether a coefficient keeps away from 0 on the declared ranges, their ends included."""
+    closed = [replace(p, facts=replace(p.facts, margin=0)) for p in model.program.parameters]
+    values = interval(c, replace(model, program=replace(model.program, parameters=tuple(closed))))
+    return values.low > 0 or values.high < 0
 
 
 __all__ = ["FixedPoint", "Verdict", "fixed_point"]

@@ -23,6 +23,8 @@ class General(Evaluation):
     points: dict[Atom, Vector] = field(default_factory=dict)
     """grad f(e) -> e"""
     metrics: list[tuple[Operator, Node]] = field(default_factory=list)
+    result: Vector = field(default_factory=Vector)
+    """What the prox gives; g+ is a subgradient there."""
     updates: dict[str, Value] = field(default_factory=dict)
     """State -> its next value, in terms of old states and of next states computed before."""
 
@@ -54,7 +56,8 @@ class General(Evaluation):
         self.metrics.append((metric, node.args[0]))
         if len(self.metrics) > 1:
             raise Unknown("more than one prox in one iteration")
-        return u - Vector.of(G_PLUS).under(metric)
+        self.result = u - Vector.of(G_PLUS).under(metric)
+        return self.result
 
     def _soft(self, node: Node) -> Value:
         raise Unknown("a threshold that no r is named for")
@@ -69,4 +72,7 @@ def general(model: Model) -> General:
         s.name: sp.Symbol(s.name, real=True) if s.type.kind == "scalar" else Vector.of(Atom(s.name, "state"))
         for s in model.program.states
     }
-    return General(model, states).run()
+    rule = General(model, states).run()
+    if rule.metrics and rule.updates[model.program.variable] != rule.result:
+        raise Unknown("the next iterate is not what the prox gives")
+    return rule

@@ -8,7 +8,7 @@ from typing import Literal
 import sympy as sp
 
 from ..core import ir
-from ..core.constants import exact
+from ..core.constants import exact, vanishes
 from ..core.types import SCALAR
 from .algebra import RESIDUAL, SOLUTION, SUBGRADIENT, Atom, Letter, Operator, Vector
 
@@ -32,6 +32,38 @@ class Model:
     """Names of what is not defined at the solution."""
     jumping: set[str] = field(default_factory=set)
     """Names of what is not continuous there."""
+    small: set[str] = field(default_factory=set)
+    """Names of what tends to 0 there."""
+    names: dict[tuple[str, ...], str] = field(default_factory=dict)
+    """What is not taken apart: operation and arguments -> its name. Equal arguments, equal name."""
+    inside: dict[str, set[str]] = field(default_factory=dict)
+    """Such a name -> the names in its arguments."""
+
+    def named(self, stem: str, key: tuple[str, ...], inside: set[str]) -> str:
+        """The name of an operation at arguments: no name that a file can hold."""
+        if (stem, *key) not in self.names:
+            same = sum(1 for other in self.names if other[0] == stem)
+            self.names[stem, *key] = name = f"{stem}(…)" + (str(same + 1) if same else "")
+            self.inside[name] = set(inside).union(*(self.inside.get(n, set()) for n in inside))
+        return self.names[stem, *key]
+
+    def reach(self, names: set[str]) -> set[str]:
+        """These names and those inside what they stand for."""
+        return names.union(*(self.inside.get(n, set()) for n in names))
+
+    @property
+    def vanishing(self) -> set[str]:
+        """Names of what tends to 0: by declaration, by formula, or by what it is made of."""
+        declared = {p.name for p in self.program.parameters if p.facts.vanishes}
+        ranges = {d.name: d.range for d in self.program.data}
+        formulas = {p.name for p in self.program.parameters if p.value is not None and vanishes(p.value, ranges)}
+        return declared | formulas | self.small
+
+    @property
+    def varying(self) -> set[str]:
+        """Names of what differs between iterations, whatever the iterate does."""
+        p = {p.name for p in self.program.parameters if p.per_iteration or p.kind == "predicted"}
+        return {"k", *p, *(s.name for s in self.program.states if s.type.kind == "scalar")}
 
     def has(self, role: str) -> bool:
         """Whether the problem has a smooth part (`f`), a proximable part (`r`)."""

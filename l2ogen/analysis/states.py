@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 import sympy as sp
 
 from ..core import ir
+from ..core.constants import exact
 from .algebra import SOLUTION, Atom, Letter, Operator, Vector
-from .evaluate import Evaluation, Obligation, Unknown, Value, is_zero
+from .evaluate import Evaluation, Obligation, Unknown, Value, free, is_zero
 from .model import Model
 
 
@@ -33,7 +34,7 @@ def freeze(model: Model) -> Frozen:
     others = [s for s in program.states if s.name != program.variable]
     frozen = Frozen(Evaluation(model, states))
     for _ in range(len(others) + 2):  # each pass settles the states that depend on settled ones
-        evaluation = Evaluation(model, dict(states)).run()
+        evaluation = Evaluation(model, dict(states), still=True).run()
         settled = True
         for s in others:
             new = evaluation.next[s.name]
@@ -50,26 +51,35 @@ def freeze(model: Model) -> Frozen:
         frozen.side.clear()
         frozen.defects.clear()
         frozen.evaluation = Evaluation(model, dict(states)).run()
-        free_one = next((s for s in others if _is_free(frozen.evaluation.next[s.name], states[s.name])), None)
+        evaluation = Evaluation(model, dict(states), still=True).run()
+        free_one = next((s for s in others if _is_free(evaluation.next[s.name], states[s.name], model)), None)
         if free_one is None:
             break
         # neither at x* nor an average: any value; it must not matter for the iterate
         states[free_one.name] = Vector.of(Atom(free_one.name, "state"))
+    known = []
     for s in others:
-        new, old = frozen.evaluation.next[s.name], states[s.name]
-        known = isinstance(old, Vector) and all(a.kind != "state" for a in old.atoms)
-        if isinstance(new, Vector) and isinstance(old, Vector) and known and not _same(new, old):
-            frozen.defects.append(Obligation(new - old, f"{s.name}+ - {s.name} at the solution"))
-        if known:
-            _contracts(s, model, states, frozen)
+        new, old = evaluation.next[s.name], states[s.name]
+        if isinstance(old, Vector) and all(a.kind != "state" for a in old.atoms):
+            known.append(s)
+            if isinstance(new, Vector) and not _same(new, old):
+                frozen.defects.append(Obligation(new - old, f"{s.name}+ - {s.name} at the solution"))
+    frozen.uniform = not frozen.evaluation.remembers
+    _contracts(known, model, states, frozen)
     return frozen
 
 
-def _is_free(new: Value, old: Value) -> bool:
+def _is_free(new: Value, old: Value, model: Model) -> bool:
     """Whether a state does not stay at its supposed equilibrium for another reason than a bias."""
     if not isinstance(new, Vector) or not isinstance(old, Vector) or any(a.kind == "state" for a in old.atoms):
         return False
-    return any(a.kind not in ("small", "parameter", "network") for a in (new - old).atoms)
+    return not _unbiased(new - old, model).is_zero
+
+
+def _unbiased(v: Vector, model: Model) -> Vector:
+    """Without biases: a state is where it would be without them, and they must vanish."""
+    kept = {(w, a): c for (w, a), c in v.terms.items() if not {x.name for x in w} & model.vanishing}
+    return Vector(kept).without("parameter", "network", "small")
 
 
 def _start(s: ir.State, program: ir.Algorithm) -> Value:
@@ -91,11 +101,11 @@ def _same(a: Value, b: Value) -> bool:
 
 
 def _probe(s: ir.State, model: Model, states: dict[str, Value]) -> tuple[Value, Atom]:
-    """s+ with s itself as an unknown."""
+    """s+ with s itself as an unknown, the iterate kept at x*."""
     unknown = Atom(s.name, "state")
     trial = dict(states)
     trial[s.name] = Vector.of(unknown)
-    return Evaluation(model, trial).run().next[s.name], unknown
+    return Evaluation(model, trial, still=True).run().next[s.name], unknown
 
 
 def _solve(s: ir.State, model: Model, states: dict[str, Value], frozen: Frozen) -> Value | None:
@@ -109,41 +119,59 @@ def _solve(s: ir.State, model: Model, states: dict[str, Value], frozen: Frozen) 
     if not isinstance(new, Vector):
         return None
     c, h = new.part(unknown), Vector({key: v for key, v in new.terms.items() if key[1] != unknown})
-    if any(str(unknown) in a.name for a in h.atoms):
+    if s.name in model.reach(free(h)):
         return None
-    if any(a.kind in ("parameter", "network", "small", "opaque") for a in h.atoms):
-        return None  # a bias: the state is where it would be without it, and the bias must vanish
+    if any(a.kind == "opaque" for a in h.atoms):
+        return None
+    h = _unbiased(h, model)
     if c.is_zero:
-        return h
-    if set(c.terms) == {()}:
-        factor = 1 - c.terms[()]
-        return None if factor == 0 else h.scaled(1 / factor)
-    return None
+        rest = h
+    elif set(c.terms) == {()} and c.terms[()] != 1:
+        rest = h.scaled(1 / (1 - c.terms[()]))
+    else:
+        return None
+    moves = model.reach(free(rest)) & model.varying  # then it is another point in each iteration
+    return None if moves else rest
 
 
-def _contracts(s: ir.State, model: Model, states: dict[str, Value], frozen: Frozen) -> None:
-    """Reading U: a state forgets its start if the factor before it is below 1 in size."""
-    if s.type.kind != "vector":
-        return
-    try:
-        new, unknown = _probe(s, model, states)
-    except Unknown:
+def _contracts(known: list[ir.State], model: Model, states: dict[str, Value], frozen: Frozen) -> None:
+    """Reading U: states forget their start if they depend on each other in no circle, and each on itself by a factor
+    below 1 in size."""
+    edges: dict[str, set[str]] = {}
+    for s in known:
+        reads: set[str] = set()
+        for other in known:
+            trial = dict(states) | {other.name: Vector.of(Atom(other.name, "state"))}
+            try:
+                new = Evaluation(model, trial, still=True).run().next[s.name]
+            except Unknown:
+                frozen.uniform = False
+                return
+            if other.name in model.reach(free(new)):
+                reads.add(other.name)
+            if other is s and isinstance(new, Vector):
+                _forgets(s, new, model, frozen)
+        edges[s.name] = reads - {s.name}
+    while edges:
+        ready = {name for name, reads in edges.items() if not reads & set(edges)}
+        if not ready:
+            frozen.uniform = False
+            return
+        edges = {name: reads for name, reads in edges.items() if name not in ready}
+
+
+def _forgets(s: ir.State, new: Vector, model: Model, frozen: Frozen) -> None:
+    """Whether the factor before a state in its own update is below 1 in size."""
+    c = new.part(Atom(s.name, "state"))
+    rest = Vector({key: v for key, v in new.terms.items() if key[1] != Atom(s.name, "state")})
+    if s.name in model.reach(free(rest) | free(c)):
         frozen.uniform = False
-        return
-    if not isinstance(new, Vector):
-        return
-    c = new.part(unknown)
-    if any(a != unknown and str(unknown) in a.name for a in new.atoms):
-        frozen.uniform = False
-        return
-    if c.is_zero:
-        return
-    if set(c.terms) == {()}:
+    elif set(c.terms) == {()}:
         factor = c.terms[()]
         below = bool(factor.is_number and abs(factor) < 1) or _below_one(factor, model)
         frozen.side.append((f"|{factor}| < 1", below or None, "its range" if below else "no range says so"))
         frozen.uniform = frozen.uniform and below
-    else:
+    elif not c.is_zero:
         frozen.uniform = False
 
 
@@ -153,13 +181,16 @@ def _below_one(factor: sp.Expr, model: Model) -> bool:
     p = next((p for p in model.program.parameters if p.name == factor.name), None)
     if p is None or p.range is None or p.range.low is None or p.range.high is None:
         return False
-    from ..core.constants import exact
-
     low, high = exact(p.range.low), exact(p.range.high)
     if low is None or high is None:
         return False
+    if p.tail.kind == "formula":
+        return False
     # enforced ranges keep their margin from open ends, so that the bound is uniform in k
-    return (low > -1 or (low == -1 and p.range.low_open)) and (high < 1 or (high == 1 and p.range.high_open))
+    apart = p.facts.margin > 0 or factor.name not in model.varying
+    return (low > -1 or (low == -1 and p.range.low_open and apart)) and (
+        high < 1 or (high == 1 and p.range.high_open and apart)
+    )
 
 
 __all__ = ["Frozen", "Letter", "Operator", "freeze", "is_zero"]

@@ -10,13 +10,15 @@ from ..core import ir
 from .convergence import Convergence
 from .fixed_point import FixedPoint
 from .model import Model
-from .numeric.instances import instance_for
+from .numeric.instances import Instance, instance_for
 from .numeric.interpreter import CannotRun
 from .numeric.parameters import Inadmissible, Parameters
 from .numeric.recurrences import refute_by_quadratic
 from .numeric.search import search
 from .numeric.witnesses import refute_fixed_point
 
+LATE = 10**6
+"""An iteration by which envelopes, tails and schedules have come down."""
 DRAWS = 6
 """Every one must show the residual: a refuted fixed point fails for no parameters, or for none outside a null set."""
 
@@ -51,11 +53,20 @@ def _search(program: ir.Algorithm, target: str) -> dict[str, Any] | None:
         instance = instance_for(program, target, rng, n, r)
         parameters = Parameters.sample(program, rng, edge=0.0)
         witness = next((w for k in (0, 1, 10) if (w := refute_fixed_point(program, instance, parameters, k))), None)
-        if witness is not None:
+        if witness is not None and _stays(program, instance, parameters, witness["residual"]):
             shown += 1
             if best is None or len(witness["instance"].get("x_star", [])) < len(best["instance"].get("x_star", [])):
                 best = witness
     return best if shown else None
+
+
+def _stays(program: ir.Algorithm, instance: Instance, parameters: Parameters, early: float) -> bool:
+    """Whether a residual is still there when all that vanishes has done so."""
+    try:
+        late = refute_fixed_point(program, instance, parameters, LATE)
+    except CannotRun:  # behind the last layer there is nothing
+        return True
+    return late is not None and bool(late["residual"] > 0.05 * early)
 
 
 def diverges(model: Model, found: Convergence) -> Convergence:

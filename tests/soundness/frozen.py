@@ -1,0 +1,171 @@
+"""How far a rule moves away from a solution, by running it there: independent of what the checker says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from l2ogen.analysis.numeric import instances
+from l2ogen.analysis.numeric.interpreter import CannotRun, Run, State, start, step
+from l2ogen.analysis.numeric.operators import Array
+from l2ogen.analysis.numeric.parameters import Parameters
+from l2ogen.core import ir
+
+BLOCKS = (0, 100, 10**4, 10**6)
+"""Where runs at the solution look; schedules in k have come down by then."""
+LENGTH = 6
+EPS = float(np.finfo(float).eps)
+
+
+class Frozen(Run):
+    """One iteration after which the iterate is at the solution again; `proposal` is where the rule would have gone."""
+
+    def assign(self, s: ir.Assignment) -> None:
+        super().assign(s)
+        if s.next and s.name == self.program.variable:
+            self.proposal = self.values["next", s.name]
+            self.values["next", s.name] = self.instance.x_star  # type: ignore[attr-defined]
+
+
+@dataclass
+class Stay:
+    """Residuals ||x+ - x*|| along a run of the other states with x frozen at x*: the largest of the last three of each
+    block, and the size of what cancels in them."""
+
+    residuals: list[float]
+    scale: float
+
+    @property
+    def tolerance(self) -> float:
+        return 256 * EPS * self.scale
+
+    @property
+    def holds(self) -> bool:
+        """Whether they vanish, at once or in the limit; nan does not."""
+        *_, last = self.residuals
+        return bool(last <= max(self.tolerance, 5e-3 * self.residuals[0]))
+
+    @property
+    def fails(self) -> bool:
+        """Whether the last of them are far from 0, and do not get smaller."""
+        *_, last = self.residuals
+        return not last <= max(1e-7 * self.scale, 0.05 * self.residuals[0])
+
+
+def stay(
+    program: ir.Algorithm, instance: instances.Instance, parameters: Parameters, state: State, resting: bool = False
+) -> Stay:
+    """Blocks of a few iterations at growing k, the states carried along; states that rest need not come to rest, but
+    rounding may have moved an unstable one. Raises CannotRun."""
+    x, residuals, scale = program.variable, [], 1.0
+    state = state | {x: instance.x_star}
+    for k0 in BLOCKS:
+        last = []
+        for k in range(k0, k0 + LENGTH):
+            run = Frozen(program, instance, parameters, state, k)
+            state = run.step()
+            assert run.proposal is not None
+            last.append(float(np.linalg.norm(run.proposal - instance.x_star)))
+            if not np.isfinite(last[-1]):
+                break
+            scale = max(scale, _size(run))
+        residuals.append(float(np.max(last[-3:])))  # a nan stays one
+        if not np.isfinite(residuals[-1]):
+            return Stay(residuals, scale)
+    if resting:
+        return Stay(residuals, 1e6 * scale)
+    return settled(program, instance, parameters, state, Stay(residuals, scale))
+
+
+def settled(
+    program: ir.Algorithm, instance: instances.Instance, parameters: Parameters, state: State, found: Stay
+) -> Stay:
+    """A run whose states still come to rest goes on: a factor of 0.999 needs its time."""
+    k = BLOCKS[-1] + LENGTH
+    for length in (100, *[1000] * 8):
+        resting = length == 1000 and found.residuals[-1] > 0.97 * found.residuals[-2]
+        if found.holds or len(program.states) == 1 or resting:
+            return found
+        last = 0.0
+        for k in range(k, k + length):
+            run = Frozen(program, instance, parameters, state, k)
+            state = run.step()
+            assert run.proposal is not None
+            last = float(np.linalg.norm(run.proposal - instance.x_star))
+        found = Stay([*found.residuals, last], found.scale)
+    return found
+
+
+def _size(run: Run) -> float:
+    """Of the largest quantity of an iteration, the Lipschitz constant's inverse among the factors."""
+    values = [v for (role, _), v in run.values.items() if role not in ("iteration", "size")]
+    sizes = [np.max(np.abs(v)) for v in values if np.size(v) and np.asarray(v).dtype != bool]
+    known = [float(s) for s in sizes if np.isfinite(s) and s < 1e5]
+    return run.instance.n * (1 + max(known, default=1.0)) ** 2
+
+
+# ---- where states start ----------------------------------------------------------------------------
+
+
+def reachable(
+    program: ir.Algorithm, instance: instances.Instance, parameters: Parameters, rng: np.random.Generator
+) -> State:
+    """After one to four iterations from a random point; hidden states of networks anywhere in (-1, 1)."""
+    state = start(program, instance, parameters)
+    state[program.variable] = instance.x_star + rng.normal(size=instance.n)
+    for k in range(int(rng.integers(1, 5))):
+        state = step(program, instance, parameters, state, k)
+    for network in program.networks:
+        if network.recurrent:
+            state[network.name] = np.tanh(rng.normal(size=np.shape(state[network.name])))
+    return state
+
+
+def anywhere(
+    program: ir.Algorithm, instance: instances.Instance, parameters: Parameters, rng: np.random.Generator
+) -> State:
+    """States of the variable's space anywhere; those that were never negative in reachable states stay so."""
+    seen = [reachable(program, instance, parameters, rng) for _ in range(2)]
+    state = dict(seen[0])
+    for s in program.states:
+        if np.shape(state[s.name]) == np.shape(instance.x_star):
+            drawn = instance.x_star + rng.normal(size=instance.n)
+            state[s.name] = np.abs(drawn) if all(np.all(other[s.name] >= 0) for other in seen) else drawn
+    return state
+
+
+def equilibrium(program: ir.Algorithm, instance: instances.Instance, parameters: Parameters) -> State:
+    """The declared start, x-like states at the solution, after a while of x frozen there."""
+    state = start(program, instance, parameters)
+    for s in program.states:
+        if np.shape(state[s.name]) == np.shape(instance.x_star):
+            state[s.name] = instance.x_star
+    for k in range(10 if len(program.states) > 1 or program.networks else 0):
+        state = Frozen(program, instance, parameters, state | {program.variable: instance.x_star}, k).step()
+    return state
+
+
+# ---- problems and parameters -----------------------------------------------------------------------
+
+KINDS = ("linear", "l1", "zero", "box", "group", "nonneg")
+
+
+def problems(program: ir.Algorithm, target: str, rng: np.random.Generator, count: int) -> Iterator[instances.Instance]:
+    """Random ones of exactly known solution, of several sizes and kinds."""
+    names = {"minimizer": "minimize", "recovery": "recover"}
+    for i in range(count):
+        n = int(rng.integers(1, 5)) if not program.data else int(rng.integers(4, 8))
+        kind = KINDS[i % len(KINDS)] if {f.role for f in program.functions} == {"f", "r"} else None
+        yield instances.instance_for(program, names[target], rng, n, kind)
+
+
+def values(program: ir.Algorithm, rng: np.random.Generator) -> Parameters:
+    """Random ones; half of them have entries at the ends of their ranges."""
+    return Parameters.sample(program, rng, edge=float(rng.choice([0.0, 0.3, 1.0])))
+
+
+__all__ = ["CannotRun", "Stay", "anywhere", "equilibrium", "problems", "reachable", "stay", "values"]
+
+

@@ -1,0 +1,80 @@
+"""A rule's verdicts against numerics: whatever contradicts them is a complaint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from l2ogen.analysis.report import Report, TargetReport, examine
+from l2ogen.core import ir
+
+from .frozen import CannotRun, Stay, anywhere, equilibrium, problems, reachable, stay, values
+
+
+@dataclass(frozen=True)
+class Complaint:
+    claim: str
+    found: str
+
+
+def judge(program: ir.Algorithm, seed: int, trials: int = 12, report: Report | None = None) -> list[Complaint]:
+    """What is wrong about the verdicts on a rule, by runs on problems of known solution."""
+    report = examine(program) if report is None else report
+    return [c for i, target in enumerate(report.targets) for c in _target(program, target, [seed, i], trials)]
+
+
+def _target(program: ir.Algorithm, target: TargetReport, seed: list[int], trials: int) -> Iterator[Complaint]:
+    rng, found = np.random.default_rng(seed), target.fixed_point
+    match found.verdict:
+        case "proved":
+            yield from proved(program, target, rng, trials)
+        case "refuted":
+            yield from refuted(program, target, rng, trials)
+
+
+def runs(
+    program: ir.Algorithm, target: TargetReport, rng: np.random.Generator, trials: int, reading: str
+) -> Iterator[tuple[str, Stay]]:
+    for instance in problems(program, target.fixed_point.target, rng, trials):
+        parameters = values(program, rng)
+        try:
+            if reading == "equilibrium":
+                state = equilibrium(program, instance, parameters)
+            else:
+                state = (anywhere if rng.random() < 0.5 else reachable)(program, instance, parameters, rng)
+            what = f"{instance.title}, n = {instance.n}, parameters {parameters.as_json()}"
+            yield what, stay(program, instance, parameters, state, reading == "equilibrium")
+        except CannotRun:
+            return
+
+
+def proved(program: ir.Algorithm, target: TargetReport, rng: np.random.Generator, trials: int) -> Iterator[Complaint]:
+    """No residual anywhere, from states as the reading says."""
+    reading = target.fixed_point.reading
+    for what, found in runs(program, target, rng, trials, reading):
+        if not found.holds:
+            yield Complaint(f"fixed point proved ({reading})", f"residuals {_shown(found)}, scale {found.scale:.1g}: {what}")
+            return
+
+
+def refuted(program: ir.Algorithm, target: TargetReport, rng: np.random.Generator, trials: int) -> Iterator[Complaint]:
+    """Every choice of parameters fails on some problem."""
+    for _ in range(2):
+        parameters = values(program, rng)
+        fails = False
+        for instance in problems(program, target.fixed_point.target, rng, trials):
+            try:
+                fails = fails or stay(program, instance, parameters, equilibrium(program, instance, parameters), False).fails
+            except CannotRun:
+                return
+            if fails:
+                break
+        if not fails:
+            yield Complaint("fixed point refuted", f"no residual with parameters {parameters.as_json()}")
+            return
+
+
+def _shown(found: Stay) -> str:
+    return ", ".join(f"{r:.2g}" for r in found.residuals)

@@ -1,0 +1,126 @@
+"""Rules on which the checker once said too much, the smallest of each kind."""
+
+import pytest
+
+from l2ogen import pipeline
+from l2ogen.analysis.report import TargetReport, examine
+from l2ogen.core import ir
+from l2ogen.core.constants import vanishes
+from l2ogen.source import Source
+
+COMPOSITE = "problem { f(x) : convex, smooth(L); r(x) : convex, proximable; minimize f(x) + r(x) }\n"
+SMOOTH = "problem { f(x) : convex, smooth(L); minimize f(x) }\n"
+DATA = "problem { data { A in R^(m, n); b in R^m; lam in R with lam > 0 }; recover x from b = A*x : sparse(x) }\n"
+STEP = "x+ = x - 1/L*grad f(x)"
+
+
+def spec(problem: str, update: str, parameters: str = "", networks: str = "", states: str = "x") -> str:
+    blocks = [f"networks {{ {networks} }}"] * bool(networks) + [f"parameters {{ {parameters} }}"] * bool(parameters)
+    return "\n".join(["algorithm Trap", problem, *blocks, f"state {{ {states} in R^n = 0 }}", f"update {{ {update} }}", ""])
+
+
+def targets(text: str) -> list[TargetReport]:
+    program = pipeline.check(Source("trap.l2o", text)).program
+    assert isinstance(program, ir.Algorithm), pipeline.check(Source("trap.l2o", text)).diagnostics
+    return examine(program).targets
+
+
+PER_COORDINATE, POOLED = "phi = mlp(hidden = 3) per coordinate", "phi = mlp(hidden = 3)"
+NOT_PROVED = {
+    "a name of the user's is no name of the checker's": spec(
+        COMPOSITE, "x+ = prox_{r, 1/L}(x - 1/L*grad f(x) + D1*grad f(x) - grad f(x) ./ exp(x))",
+        "learned D1 in diag(n)",
+    ),
+    "0 times a power that is not defined": spec(SMOOTH, "x+ = x - grad f(x) .* (grad f(x) .^ (-1))"),
+    "0 times a logarithm that is not defined": spec(SMOOTH, "x+ = x - grad f(x) .* log(abs(grad f(x)))"),
+    "an average whose factor moves has no equilibrium": spec(
+        COMPOSITE, "v+ = beta*v + 0.5*grad f(x); x+ = prox_{r, 0.5/L/(1 - beta)}(x - 1/L*v+)",
+        "predicted beta in R = phi(x) with 0.1 < beta < 0.9", POOLED, "x, v",
+    ),
+    "a network at two inputs gives two outputs": spec(SMOOTH, f"{STEP} + phi(x) - phi(grad f(x))", "", PER_COORDINATE),
+    "a network with a memory answers each call anew": spec(
+        SMOOTH, f"{STEP} + phi(x) - phi(x)", "", "phi = gru(hidden = 3) per coordinate"),
+    "any map at two inputs gives two outputs": spec(
+        SMOOTH, f"{STEP} + d(x, grad f(x)) - d(grad f(x), x)", "", "d = any(1)"),
+    "standardized inputs of 0 are not 0": spec(
+        SMOOTH, "x+ = x - phi(grad f(x))", "", "phi = mlp(hidden = 3, bias = false, inputs = standardized) per coordinate"),
+    "two quantities that tend to 0 are not equal": spec(
+        SMOOTH, f"{STEP} - P*(grad f(x + b_k) - grad f(x + c_k))",
+        "predicted P in diag(n) = phi(x); learned b_k, c_k in R^n with b_k -> 0, c_k -> 0", PER_COORDINATE,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", NOT_PROVED)
+def test_not_proved(what: str) -> None:
+    assert targets(NOT_PROVED[what])[0].fixed_point.verdict != "proved"
+
+
+CIRCLE = "x+ = y - 1/L*grad f(y); y+ = 0.6*y + 0.6*z - 0.2*x; z+ = 0.6*y + 0.6*z - 0.2*x"
+NOT_UNIFORM = {
+    "states that grow in a circle": spec(SMOOTH, CIRCLE, states="x, y, z"),
+    "a network that is 0 while its hidden state is": spec(
+        SMOOTH, "x+ = x - phi(grad f(x))", "", "phi = lstm(hidden = 3, bias = false) per coordinate"),
+    "a factor that may tend to 1": spec(
+        SMOOTH, "v+ = beta*v + (1 - beta)*grad f(x); x+ = x - 1/L*v+",
+        "predicted beta in R = phi(x) with 0 < beta < 1, margin(0)", POOLED, "x, v",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", NOT_UNIFORM)
+def test_not_from_every_start(what: str) -> None:
+    assert targets(NOT_UNIFORM[what])[0].fixed_point.reading == "equilibrium"
+
+
+NOT_REFUTED = {
+    "a coefficient that is 0 inside its range": (
+        spec(COMPOSITE, "x+ = prox_{r, 1/L}(x - a/L*grad f(x))", "learned a in R with 0 < a < 2"), 0, "conditional"),
+    "a factor that vanishes": (spec(SMOOTH, f"{STEP} + b_k .* x", "learned b_k in R^n with b_k -> 0"), 0, "proved"),
+    "a function of what vanishes": (spec(SMOOTH, f"{STEP} + tanh(b_k)", "learned b_k in R^n with b_k -> 0"), 0, "proved"),
+    "a formula that is used twice": (
+        spec(DATA, "x+ = soft(x - alpha*A'*(A*x - b), alpha*lam)", "fixed alpha in R = 1/||A||_2^2"), 1, "conditional"),
+    "a prox whose value does not matter in the limit": (
+        spec(COMPOSITE, "z = prox_{r, 1/L}(2*x); x+ = x + rho_k*(z - x) - 0*grad f(x)",
+             "learned rho_k in R with rho_k -> 0"), 0, "unknown"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", NOT_REFUTED)
+def test_not_refuted(what: str) -> None:
+    text, target, verdict = NOT_REFUTED[what]
+    assert targets(text)[target].fixed_point.verdict == verdict
+
+
+NO_CERTIFICATE = {
+    "a tail ends at 0": spec(
+        COMPOSITE, "x+ = prox_{r, a_k}(x - a_k*grad f(x))", "learned a_k in R with 0 < a_k < 1/L tail decay(0.9)"),
+    "a step that is longer than that of the prox": spec(
+        COMPOSITE, "z = prox_{r, 1/L}(x - 1/L*grad f(x)); x+ = x + 1.9*(z - x)"),
+    "the negative part of a parameter": spec(
+        SMOOTH, "x+ = y - 1/L*grad f(y); y+ = x+ + min(a, 0)*(x+ - x)", "learned a in R with -3 < a < 0.9", states="x, y"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", NO_CERTIFICATE)
+def test_no_certificate(what: str) -> None:
+    assert targets(NO_CERTIFICATE[what])[0].convergence.verdict != "proved"
+
+
+@pytest.mark.parametrize("formula", ["2*(1 + 1/(k + 1))", "1/(k + (2 - k))", "1/(k + 1)/((1 + 1/(k + 1)) - 1)"])
+def test_formulas_that_stay(formula: str) -> None:
+    """They are no envelopes of what tends to 0."""
+    text = spec(SMOOTH, f"{STEP} - c_k*x", f"fixed c_k in R = {formula}")
+    program = pipeline.check(Source("trap.l2o", text)).program
+    assert isinstance(program, ir.Algorithm)
+    value = program.parameters[0].value
+    assert value is not None and not vanishes(value, {})
+
+
+@pytest.mark.parametrize("tail", ["3/L", "-1", "decay(0.9)", "1/L - 0.6/L"])
+def test_tails_stay_in_the_range(tail: str) -> None:
+    """Behind the last layer facts hold, too, or the file is wrong."""
+    text = spec(COMPOSITE, "x+ = prox_{r, a_k}(x - a_k*grad f(x))", f"learned a_k in R with 0.5/L <= a_k < 1/L tail {tail}")
+    made = pipeline.check(Source("trap.l2o", text))
+    assert [d.code for d in made.diagnostics] == ["L2O412"]
+    assert pipeline.check(Source("trap.l2o", text.replace(tail, "0.75/L"))).ok
