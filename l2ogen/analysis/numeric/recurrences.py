@@ -83,9 +83,11 @@ CURVATURES = (1.0, 0.75, 0.5, 0.25, 0.1, 0.01)
 """Shares of L that are tried."""
 
 
-def refute_by_quadratic(program: ir.Algorithm, parameters: Parameters, L: float = 1.0) -> dict[str, Any] | None:
-    """A witness that the rule with these constant parameters does not converge on some h/2*(x - c)^2, 0 < h <= L."""
-    for share in CURVATURES:
+def refute_by_quadratic(
+    program: ir.Algorithm, parameters: Parameters, L: float = 1.0, least: float = 0.0
+) -> dict[str, Any] | None:  # fmt: skip
+    """A witness that the rule with these constant parameters does not converge on h/2*(x - c)^2, least <= h <= L."""
+    for share in (share for share in CURVATURES if share * L >= least):
         instance = quadratic(share * L, L=L)
         linear = recurrence(program, instance, parameters)
         if linear is None:
