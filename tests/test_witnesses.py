@@ -9,16 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_numeric import program_of, specs
 
-from l2ogen.analysis.numeric import (
-    cycles,
-    fitting,
-    instances,
-    interpreter,
-    recurrences,
-    search,
-    trajectories,
-    witnesses,
-)
+from l2ogen.analysis.numeric import cycles, fitting, instances, interpreter, recurrences, trajectories, witnesses
 from l2ogen.analysis.numeric.corners import search
 from l2ogen.analysis.numeric.functions import PROXIMABLE, SMOOTH, Proximable, Smooth
 from l2ogen.analysis.numeric.interpreter import CannotRun, Run
