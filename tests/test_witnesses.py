@@ -413,6 +413,24 @@ def test_quadratic_witnesses_replay() -> None:
     assert recurrences.refute_by_quadratic(MODEL, Parameters.constant(MODEL, {"P": 1.3, "A": 0.9, "B": 1.0})) is None
 
 
+def test_a_metric_ratio_taken_one_step_late_diverges() -> None:
+    """p cycles through .05, .05, 1 and a_{k+1} = sqrt(.95*p_k/p_{k-1}): a period's radius is 4.79 at h = L = 1. With the
+    ratio p_{k+1}/p_k, which theorem C2 asks for, it is below 1."""
+    p = np.array([0.05, 0.05, 1.0])
+    text = COMPOSITE + "parameters { predicted P, A in diag(n) = phi(y) with 0 < P < 2/L, 0 < A < 5 }\nnetworks { phi = lstm(hidden = 2, layers = 1) per coordinate }\nstate { x, y in R^n = 0 }\nupdate { x+ = prox_r,P(y - P*grad f(y)); y+ = x+ + A*(x+ - x) }"
+    program = program_of(text)
+    late, right = np.sqrt(0.95 * p / np.roll(p, 1)), np.sqrt(0.95 * np.roll(p, -1) / p)
+    for a, expected in ((late, 4.7913), (right, 0.3884)):
+        parameters = Parameters.constant(program, {"P": {"cycle": p.tolist()}, "A": {"cycle": a.tolist()}})
+        assert recurrences.recurrence(program, instances.quadratic(1.0), parameters) is None
+        found = recurrences.recurrence(program, instances.quadratic(1.0), parameters, period=3)
+        assert found is not None and found.radius == pytest.approx(expected, abs=1e-4)
+        witness = recurrences.refute_by_quadratic(program, parameters, period=3)
+        assert (witness is not None) == (expected > 1)
+        if witness is not None:
+            assert witnesses.replay(program, witness) == witness["distance"] > 100
+
+
 # ---- cycles ------------------------------------------------------------------------------------------------
 def test_heavy_ball_cycles_where_quadratics_are_stable() -> None:
     parameters = Parameters.constant(HEAVY_BALL, {"alpha": 3.0, "beta": 0.9})
@@ -503,3 +521,12 @@ def test_shapes_of_arrays_are_checked() -> None:
     made: Array = np.zeros(2)
     with pytest.raises(Inadmissible):
         values_at(MODEL, instances.quadratic(1.0), Parameters.constant(MODEL, {"P": made.tolist()}), 0)
+
+
+def test_a_run_as_evidence_replays() -> None:
+    program = algorithm("L2O_PA")
+    instance, parameters = abstract(np.random.default_rng(1), "l1"), Parameters(4, predictions="network")
+    witness = witnesses.trajectory(program, instance, parameters, 30)
+    again = json.loads(json.dumps(witness))
+    assert witnesses.replay(program, again) == witness["distance"]
+    assert witness["distance"] == trajectories.run(program, instance, parameters, 30).distances[30] > 0
