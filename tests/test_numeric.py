@@ -12,7 +12,7 @@ from test_operators import HEAD as OPERATORS_HEAD
 
 import l2ogen
 from l2ogen import pipeline
-from l2ogen.analysis.numeric import instances, interpreter, operators
+from l2ogen.analysis.numeric import fitting, instances, interpreter, operators
 from l2ogen.analysis.numeric.networks import Net, SmoothMap
 from l2ogen.analysis.numeric.parameters import Parameters
 from l2ogen.core import ir
@@ -151,7 +151,7 @@ def assert_agrees(made: pipeline.Checked, target: str, seed: int, n: int) -> Non
     rng = np.random.default_rng(seed)
     program = made.program
     assert isinstance(program, ir.Algorithm)
-    instance = instances.instance_for(program, target, rng, n)
+    instance = fitting.instance_for(program, target, rng, n)
     algorithm = module_of(made, instance, seed)
     problem = TorchProblem(instance)
     with torch.no_grad():

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 import sympy as sp
 
@@ -86,11 +86,14 @@ SOLUTION, SUBGRADIENT = Atom("x*", "solution"), Atom("g*", "subgradient")
 RESIDUAL, ONES = Atom("e*", "residual"), Atom("1", "ones")
 
 
-class _Sum:
+Key = TypeVar("Key")
+
+
+class _Sum(Generic[Key]):
     """What operators and vectors share: a finite sum with scalar coefficients."""
 
-    def __init__(self, terms: Mapping[object, sp.Expr] | None = None) -> None:
-        self.terms = {key: value for key, c in (terms or {}).items() if (value := clean(sp.sympify(c))) != 0}
+    def __init__(self, terms: Mapping[Key, sp.Expr] | None = None) -> None:
+        self.terms: dict[Key, sp.Expr] = {key: value for key, c in (terms or {}).items() if (value := clean(sp.sympify(c))) != 0}
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and isinstance(other, _Sum) and self.terms == other.terms
@@ -102,17 +105,15 @@ class _Sum:
     def is_zero(self) -> bool:
         return not self.terms
 
-    def _combined(self, other: _Sum, sign: int) -> dict[object, sp.Expr]:
+    def _combined(self, other: _Sum[Key], sign: int) -> dict[Key, sp.Expr]:
         total = dict(self.terms)
         for key, c in other.terms.items():
             total[key] = total.get(key, sp.Integer(0)) + sign * c
         return total
 
 
-class Operator(_Sum):
+class Operator(_Sum[Word]):
     """A sum of coefficient * word; the empty word is the identity."""
-
-    terms: dict[Word, sp.Expr]
 
     @classmethod
     def of(cls, letter: Letter) -> Operator:
@@ -152,10 +153,8 @@ class Operator(_Sum):
         return shown((("*".join(map(str, w)) or "I"), c) for w, c in self.terms.items())
 
 
-class Vector(_Sum):
+class Vector(_Sum["tuple[Word, Atom]"]):
     """A sum of coefficient * word * atom."""
-
-    terms: dict[tuple[Word, Atom], sp.Expr]
 
     @classmethod
     def of(cls, atom: Atom) -> Vector:

@@ -54,8 +54,9 @@ def end(node: Node | None) -> sp.Expr | None:
         return sp.Rational(value.numerator, value.denominator)
     if node.role == "lipschitz":
         return L
-    args = [end(a) for a in node.args]
-    if not args or any(a is None for a in args):
+    parts = [end(a) for a in node.args]
+    args: list[sp.Expr] = [a for a in parts if a is not None]
+    if not args or len(args) < len(parts):
         return None
     a, b = args[0], args[-1]
     match node.op:

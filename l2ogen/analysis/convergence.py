@@ -158,8 +158,9 @@ def _in_k(node: ir.Node, k: sp.Symbol) -> sp.Expr | None:
         return k
     if node.role in ("data", "lipschitz", "size"):
         return sp.Symbol(node.name, positive=True)
-    args = [_in_k(a, k) for a in node.args]
-    if not args or any(a is None for a in args):
+    parts = [_in_k(a, k) for a in node.args]
+    args: list[sp.Expr] = [a for a in parts if a is not None]
+    if not args or len(args) < len(parts):
         return None
     a, b = args[0], args[-1]
     match node.op:
@@ -289,7 +290,8 @@ def _fista(model: Model, form: NormalForm | None) -> Convergence | None:
         if recursion != 0 or sp.simplify(a - (t - 1) / after) != 0 or exact(s.init) != 1:
             continue
         inits = {x.name: x.init for x in model.program.states}
-        if inits.get(form.point) != inits.get(model.program.variable):
+        first, variable = inits.get(form.point), model.program.variable
+        if first is None or not (first == inits[variable] or (first.role == "state" and first.name == variable)):
             raise Unknown(f"`{form.point}` does not start where `{model.program.variable}` does")
         step = _step(form.P, model)
         if not step.constant:

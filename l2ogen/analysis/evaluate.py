@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import sympy as sp
 
@@ -20,7 +21,7 @@ from .algebra import ONES, RESIDUAL, SOLUTION, SUBGRADIENT, Atom, Letter, Operat
 from .model import Model
 from .ranges import nonnegative, nonzero, positive_definite
 
-Value = sp.Expr | Operator | Vector
+Value: TypeAlias = "sp.Expr | Operator | Vector"
 
 ZERO_AT_ZERO = {"tanh", "relu", "abs", "elu", "sqrt", "huber", "clip"}
 """Entrywise functions that are 0 and continuous at 0 (`clip` if its ends surround 0)."""

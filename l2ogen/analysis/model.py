@@ -93,7 +93,7 @@ class Model:
             case "vector":
                 return Vector.of(Atom(name, "opaque"))
             case "diag" | "sym":
-                return Operator.of(Letter(name, d.type.kind))  # type: ignore[arg-type]
+                return Operator.of(Letter(name, d.type.kind))
         return Operator.of(Letter(name))
 
     def scalar(self, node: ir.Node) -> sp.Expr:
@@ -116,7 +116,7 @@ class Model:
                     return Vector.of(Atom(p.name, "small"))
                 return Vector.of(Atom(p.name, "network" if p.kind == "predicted" else "parameter"))
             case "diag" | "sym":
-                return Operator.of(Letter(p.name, p.type.kind))  # type: ignore[arg-type]
+                return Operator.of(Letter(p.name, p.type.kind))
         return Operator.of(Letter(p.name))
 
 
@@ -134,12 +134,12 @@ def models(program: ir.Algorithm) -> list[Model]:
     matrix, measured = Operator.of(Letter(matrices[0].name)), vectors[0].name
     weight = sp.Symbol(scalars[0].name if scalars else "lam", positive=True)
     if program.target == "recover":
-        return [Model(program, t, weight, matrix, measured) for t in ("recovery", "minimizer")]  # type: ignore[arg-type]
+        return [Model(program, t, weight, matrix, measured) for t in ("recovery", "minimizer")]
     bound = program.training.problem
     if bound is None or not _is_lasso(bound, matrices[0].name, measured):
         return [Model(program, "minimizer")]
     return [
-        Model(program, t, weight, matrix, measured, bound.name) for t in ("minimizer", "recovery")  # type: ignore[arg-type]
+        Model(program, t, weight, matrix, measured, bound.name) for t in ("minimizer", "recovery")
     ]
 
 
@@ -154,6 +154,8 @@ def _is_lasso(problem: ir.Problem, matrix: str, measured: str) -> bool:
     if problem.smooth is None or problem.prox is None:
         return False
     smooth, prox = problem.smooth.value, problem.prox.value
+    if smooth is None:
+        return False
     if smooth.op != "times" or exact(smooth.args[0]) != exact(_HALF) or smooth.args[1].op != "norm_2_squared":
         return False
     inner = smooth.args[1].args[0]

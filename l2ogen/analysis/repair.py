@@ -104,7 +104,7 @@ def _coupling(report: TargetReport, program: ir.Algorithm) -> list[str]:
         for atom in o.vector.atoms:
             op = o.vector.part(atom)
             for p in program.parameters:
-                word = (Letter(p.name, p.type.kind if p.type.kind in ("diag", "sym") else "free"),)  # type: ignore[arg-type]
+                word = (Letter(p.name, p.type.kind if p.type.kind in ("diag", "sym") else "free"),)
                 alone = op.terms.get(word)
                 others = [w for w in op.terms if w != word and any(x.name == p.name for x in w)]
                 free = p.kind in ("learned", "predicted") and p.type.kind in ("matrix", "diag")

@@ -10,11 +10,12 @@ from ..core import ir
 from .convergence import Convergence
 from .fixed_point import FixedPoint
 from .model import Model
-from .numeric.instances import Instance, instance_for
+from .numeric.fitting import instance_for
+from .numeric.instances import Instance
 from .numeric.interpreter import CannotRun
 from .numeric.parameters import Inadmissible, Parameters
 from .numeric.recurrences import refute_by_quadratic
-from .numeric.search import search
+from .numeric.corners import search
 from .numeric.witnesses import refute_fixed_point
 
 LATE = 10**6

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from l2ogen.analysis.numeric import instances
+from l2ogen.analysis.numeric import fitting, instances
 from l2ogen.analysis.numeric.interpreter import CannotRun, Run, State, start, step
 from l2ogen.analysis.numeric.operators import Array
 from l2ogen.analysis.numeric.parameters import Parameters
@@ -158,7 +158,7 @@ def problems(program: ir.Algorithm, target: str, rng: np.random.Generator, count
     for i in range(count):
         n = int(rng.integers(1, 5)) if not program.data else int(rng.integers(4, 8))
         kind = KINDS[i % len(KINDS)] if {f.role for f in program.functions} == {"f", "r"} else None
-        yield instances.instance_for(program, names[target], rng, n, kind)
+        yield fitting.instance_for(program, names[target], rng, n, kind)
 
 
 def values(program: ir.Algorithm, rng: np.random.Generator) -> Parameters:

@@ -11,9 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ...core import ir
 from .functions import Proximable, Smooth
-from .interpreter import CannotRun
 from .operators import Array, Value
 
 
@@ -183,94 +181,3 @@ def sparse(rng: np.random.Generator, n: int, support: int | None = None) -> Arra
     x = np.zeros(n)
     x[rng.choice(n, min(count, n), replace=False)] = 1.0
     return x * rng.choice([-1.0, 1.0], n) * rng.uniform(0.5, 2, n)
-
-
-# ---- what fits a program ---------------------------------------------------------------------------
-
-
-def instance_for(
-    program: ir.Algorithm, target: str, rng: np.random.Generator, n: int = 3, r: str | None = None
-) -> Instance:
-    """A random problem that a program can be run on; target: `minimize` or `recover`.
-
-    Abstract parts are tilted ones, or the given kind of r. Declared data are those of a LASSO, or of a recovery.
-    Raises CannotRun where it is not known what the data mean.
-    """
-    if program.data:
-        return with_data(program, target, rng, n)
-    if target == "recover":
-        raise CannotRun("a rule without data has nothing to recover from")
-    roles = {f.role for f in program.functions}
-    kind = r or str(rng.choice(["zero", "l1", "box", "nonneg", "group"]))
-    if roles == {"f"}:
-        kind = "zero"
-    if roles == {"r"}:
-        return proximable_only(rng, n, r or str(rng.choice(["l1", "group", "quadratic", "box"])))
-    rest = Proximable(kind, n, float(rng.uniform(0.2, 1)), float(rng.uniform(0.5, 1.5)), slope=rng.normal(size=n))
-    x_star = feasible(rest, rng)
-    phi = smooth(rng, n, str(rng.choice(["square", "logistic", "log_cosh", "huber"])))
-    return tilted(phi, rest, x_star, rest.some_subgradient(x_star, rng), f"{phi.kind} + {kind}")
-
-
-def smooth(rng: np.random.Generator, n: int, kind: str) -> Smooth:
-    """A random one; of Huber's only such that its minimizers are few."""
-    M = rng.normal(size=(n + 2, n)) / np.sqrt(n)
-    return Smooth(kind, M, 0.3 * rng.normal(size=n + 2), tau=float(rng.uniform(0.3, 2)))
-
-
-def feasible(r: Proximable, rng: np.random.Generator) -> Array:
-    """A point in the domain, some of its coordinates at kinks or ends, but not all: it would be where rules start."""
-    z = np.abs(rng.normal(size=r.n)) * (rng.choice([-1.0, 1.0], r.n) if r.kind != "nonneg" else 1.0)
-    chosen = rng.random(r.n) < 0.6
-    chosen[int(rng.integers(r.n))] = True
-    z[~chosen] = 0.0
-    match r.kind:
-        case "box":
-            z = np.clip(z, -r.width, r.width)
-        case "group" if r.n > r.size:
-            z[: r.size] = 0.0
-            z[-1] = z[-1] or 1.0
-    return r.center + z
-
-
-def proximable_only(rng: np.random.Generator, n: int, kind: str) -> Instance:
-    """r alone, around a random center: a minimizer, the only one unless r is the indicator of a box."""
-    center = rng.normal(size=n)
-    r = Proximable(kind, n, float(rng.uniform(0.2, 1)), center=center)
-    inside = center + (rng.uniform(-0.9, 0.9, n) if kind == "box" else 0.0)
-    return tilted(None, r, inside, np.zeros(n), kind)
-
-
-def with_data(program: ir.Algorithm, target: str, rng: np.random.Generator, n: int) -> Instance:
-    names = least_squares_names(program)
-    m, count = max(2, (3 * n) // 4), max(1, n // 4)
-    shape = {d.name: d.type.rows for d in program.data if d.type.sizes}
-    if shape[names[0]] == next(s.type.rows for s in program.states if s.name == program.variable):
-        m = n
-    if target == "recover":
-        made = recovery(rng, m, n, names, count)
-    else:
-        made = lasso(rng, m, n, float(rng.uniform(0.1, 0.5)), names, count)
-    weights = [d.name for d in program.data if d.type.kind == "scalar"]
-    data = made.data | dict.fromkeys(weights, made.r.weight)
-    return replace(made, data=data, scaling=(*made.scaling, *weights))
-
-
-def least_squares_names(program: ir.Algorithm) -> tuple[str, str]:
-    """The names of A and b in a program with data A, b: the one matrix with the variable's columns, the one vector of
-    its rows."""
-    columns = next(s.type.rows for s in program.states if s.name == program.variable)
-    matrices = [d for d in program.data if d.type.kind == "matrix" and d.type.columns == columns]
-    vectors = [d for d in program.data if d.type.kind == "vector" and matrices and d.type.rows == matrices[0].type.rows]
-    bound = program.training.problem
-    foreign = bound is not None and bound.smooth is not None and not is_least_squares(bound.smooth.value)
-    scalars = [d for d in program.data if d.type.kind == "scalar"]
-    if foreign or len(matrices) != 1 or len(vectors) != 1 or len(scalars) + 2 != len(program.data) or len(scalars) > 1:
-        raise CannotRun(f"it is not known which problem `{', '.join(d.name for d in program.data)}` belong to")
-    return matrices[0].name, vectors[0].name
-
-
-def is_least_squares(value: ir.Node) -> bool:
-    """1/2*||A*x - b||_2^2"""
-    core = value.args[-1] if value.op == "times" else value
-    return core.op == "norm_2_squared" and core.args[0].op == "subtract"

@@ -64,7 +64,8 @@ def start(program: ir.Algorithm, instance: Problem, parameters: Values) -> State
     """The declared initial state. Precomputed parameters are part of it."""
     run = Run(program, instance, parameters)
     state: State = {p.name: run.parameter(p) for p in program.parameters if p.kind == "precomputed"}
-    state |= {s.name: run.value(s.init) for s in program.states}
+    for s in program.states:  # one may start where one above it does
+        state[s.name] = run.values["state", s.name] = run.value(s.init)
     if program.safeguard is not None and program.safeguard.method == "deviation":
         state[BEFORE] = state[program.variable]
     for network in program.networks:

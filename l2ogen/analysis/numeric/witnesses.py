@@ -19,8 +19,8 @@ Witness = dict[str, Any]
 def replay(program: ir.Algorithm, witness: Witness) -> float:
     """What the witness is about, computed anew.
 
-    Of a `fixed_point` the residual ||x_next - x_star||; of a `quadratic` or a `trajectory` the distance from the
-    solution after its steps; of a `cycle` the smallest distance along it, 0 if it is none.
+    Of a `fixed_point` the residual ||x_next - x_star||; of a `quadratic` or a `trajectory` the largest distance
+    from the solution in the last `window` of its steps; of a `cycle` the smallest distance along it, 0 if it is none.
     """
     instance, parameters = Instance.from_json(witness["instance"]), Parameters.from_json(witness["parameters"])
     match witness["kind"]:
@@ -30,7 +30,7 @@ def replay(program: ir.Algorithm, witness: Witness) -> float:
         case "cycle":
             found = cycle(program, instance, parameters, witness["steps"])
             return 0.0 if found is None else float(np.abs(found).min())
-    return float(run(program, instance, parameters, witness["steps"]).distances[-1])
+    return float(run(program, instance, parameters, witness["steps"]).distances[-witness["window"] :].max())
 
 
 def refute_fixed_point(
@@ -57,5 +57,6 @@ def trajectory(program: ir.Algorithm, instance: Instance, parameters: Parameters
     """A run, as evidence: it proves nothing about what comes after it."""
     return {
         "kind": "trajectory", "instance": instance.as_json(), "parameters": parameters.as_json(), "steps": steps,
+        "window": 1,
         "distance": float(run(program, instance, parameters, steps).distances[-1]),
     }  # fmt: skip

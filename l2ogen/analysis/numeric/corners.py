@@ -10,6 +10,7 @@ import numpy as np
 
 from ...core import ir
 from .cycles import refute_by_huber
+from .fitting import modulus, properties
 from .instances import Instance, quadratic
 from .interpreter import CannotRun, Run
 from .parameters import Parameters
@@ -38,16 +39,22 @@ def corners(program: ir.Algorithm, instance: Instance) -> Iterator[dict[str, Any
 def search(program: ir.Algorithm, L: float = 1.0, most: int = 400) -> dict[str, Any] | None:
     """A witness against convergence among constant parameters at the corners of their ranges; None if none is found.
 
-    Quadratics of all corners come first, then Huber's functions.
+    Quadratics of all corners come first, then Huber's functions; r is 0. None too where these are not in the class.
     """
+    roles = {g.role for g in program.functions}
+    if not {"f", "F"} & roles or {"strongly_convex", "coercive"} & properties(program, "r"):
+        return None
+    least = modulus(program, "f", "F")
+    strong = any("strongly_convex" in g.properties for g in program.functions)
+    L = max(L, 4 * least)
     sets: list[dict[str, Any]] = []
     try:
         for values, _ in zip(corners(program, quadratic(L)), range(most), strict=False):
             sets.append(values)
-            found = refute_by_quadratic(program, Parameters.constant(program, values), L)
+            found = refute_by_quadratic(program, Parameters.constant(program, values), L, least)
             if found is not None:
                 return found
-        for values in sets[:9]:
+        for values in sets[:9] if not strong else ():
             found = refute_by_huber(program, Parameters.constant(program, values), L)
             if found is not None:
                 return found
