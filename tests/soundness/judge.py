@@ -10,6 +10,8 @@ import numpy as np
 from l2ogen.analysis.report import Report, TargetReport, examine
 from l2ogen.core import ir
 
+from .energies import rises
+from .forms import disagreements
 from .frozen import CannotRun, Stay, anywhere, equilibrium, problems, reachable, stay, values
 
 
@@ -32,6 +34,9 @@ def _target(program: ir.Algorithm, target: TargetReport, seed: list[int], trials
             yield from proved(program, target, rng, trials)
         case "refuted":
             yield from refuted(program, target, rng, trials)
+    yield from (Complaint("normal form", what) for what in disagreements(program, target, rng))
+    if target.convergence.verdict == "proved":
+        yield from (Complaint("convergence proved", what) for what in rises(program, target, rng))
 
 
 def runs(
