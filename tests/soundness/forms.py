@@ -93,8 +93,8 @@ def disagreements(program: ir.Algorithm, target: TargetReport, rng: np.random.Ge
         y = _point(form, program, read, state)
         gx, gy = instance.grad(x), instance.grad(y)
         g = read.g = instance.r.subgradient(np.asarray(after[program.variable])) * bool(form.rule.metrics)
-        P, P2 = (lambda v: read.operator(form.P, v)), (lambda v: read.operator(form.P2, v))
-        made = x + read.operator(form.B, y - x) - P(gx) + P2(gx) - P2(gy) - P(g) - read.vector(form.b1)
+        made = x + read.operator(form.B, y - x) - read.operator(form.P, gx + g) - read.operator(form.P2, gy - gx)
+        made = made - read.vector(form.b1)
         yield from _differs("x+", made, after[program.variable], read)
         if form.point in {s.name for s in program.states}:
             next_ = np.asarray(after[program.variable])

@@ -203,7 +203,8 @@ def proximal(d: Draft) -> None:
     d.family = "proximal"
     P, point = d.step(), d.one("x", "y", "inline")
     if point == "y":
-        y, A = d.state("y"), d.momentum()
+        A = d.momentum()
+        d.state("y")
         d.lines = [f"x+ = prox_{{r, {P}}}(y - {P}*grad f(y){d.bias('b1')}{d.zero('y')})", f"y+ = x+ + {A}*(x+ - x){d.bias('b2')}"]
         d.inputs = d.one("y", "y, grad f(y)")
         return
@@ -369,7 +370,16 @@ def lista(d: Draft) -> None:
         d.lines = [d.lines[0].replace("(x ", f"(x + {d.one('0.5', 'gamma' if gamma else '0.2')}*(x - z) ", 1), "z+ = x"]
 
 
+def thresholds(d: Draft) -> None:
+    """Proximal gradient for least squares and an l1 norm, all of it by hand."""
+    d.family = "thresholds"
+    d.problem = "data { shared A in R^(m, n); b in R^m; lam in R with lam > 0 }; recover x from b = A*x : sparse(x)"
+    fact = d.one("", " with gamma > 0", " with 0 < gamma < 1", " with gamma >= 0")
+    d.declared = [f"learned gamma in R{fact}"]
+    d.lines = [f"x+ = soft(x - gamma*A'*(A*x - b), {d.one('gamma*lam', 'gamma*lam', 'lam*gamma^2/gamma', 'lam')})"]
+
+
 FAMILIES = {f.__name__: f for f in (
     proximal, mixture, implicit, smooth, heavy, average, adam, resolvent, relaxed, scalars, coupled,
-    black_box, singular, lista,
+    black_box, singular, lista, thresholds,
 )}  # fmt: skip
