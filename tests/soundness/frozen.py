@@ -152,7 +152,8 @@ def anywhere(
 def equilibrium(program: ir.Algorithm, instance: instances.Instance, parameters: Parameters) -> State:
     """The declared start, x-like states at the solution, after a while of x frozen there."""
     state = start(program, instance, parameters)
-    roots = any(n.op == "sqrt" for s in program.statements if isinstance(s, ir.Assignment) for n in s.value.walk())
+    nodes = [n for s in program.statements if isinstance(s, ir.Assignment) for n in s.value.walk()]
+    roots = any(n.op == "sqrt" and ir.symbols(n, "state", "next", "let") for n in nodes)
     reached = reachable(program, instance, parameters, np.random.default_rng(0))
     for s in program.states:
         history = s.name == program.variable or not (roots and np.all(reached[s.name] >= 0))
