@@ -46,7 +46,7 @@ class Stay:
     def holds(self) -> bool:
         """Whether they vanish, at once or in the limit; nan does not."""
         last = self.residuals[-1]
-        return bool(np.isfinite(last) and last <= max(self.tolerance, 5e-3 * max(self.residuals[:2])))
+        return bool(np.isfinite(last) and last <= max(self.tolerance, 2e-2 * max(self.residuals[:2])))
 
     @property
     def fails(self) -> bool:
