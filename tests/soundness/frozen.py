@@ -52,7 +52,7 @@ class Stay:
     def fails(self) -> bool:
         """Whether the last of them are far from 0, and do not get smaller."""
         *_, last = self.residuals
-        return not last <= max(1e-7 * self.scale, 0.05 * self.residuals[0])
+        return not last <= max(1e-7 * self.scale, 0.05 * self.residuals[:2][-1])
 
 
 def stay(
