@@ -28,6 +28,10 @@ ZERO_AT_ZERO = {"tanh", "relu", "abs", "elu", "sqrt", "huber", "clip"}
 JUMPS = {"sign", "floor"}
 
 
+ROOTS = {"log": positive_definite, "inv": positive_definite, "sqrt": nonnegative}
+"""Functions that are defined where their argument is proved to be of this sign."""
+
+
 class Unknown(Exception):
     """Nothing can be said; the reason."""
 
@@ -227,7 +231,7 @@ class Evaluation:
     def product(self, node: Node, a: Value, b: Value) -> Value:
         if is_zero(a) or is_zero(b):
             for other in (a, b):
-                if self.model.undefined & free(other):
+                if self.model.undefined & self.model.reach(free(other)):
                     raise Unknown("0 times what is not defined at the solution")
             return zero(node)
         if isinstance(a, sp.Expr):
@@ -236,6 +240,8 @@ class Evaluation:
             return scaled(a, b)
         if isinstance(a, Operator):
             return b.under(a) if isinstance(b, Vector) else a @ b
+        if isinstance(b, Operator):  # entry by entry: v .* diagonal
+            return a.under(b)
         for left, right in ((a, b), (b, a)):  # entry by entry: diag(p)*v
             if isinstance(left, Vector) and isinstance(right, Vector):
                 if left.atoms == {ONES}:
@@ -308,7 +314,9 @@ class Evaluation:
                 return made.replaced(lambda a: Vector.of(Atom(f"{a}^{exponent}", a.kind)))
             return made
         if isinstance(base, Operator):
-            return self.opaque(node, [base, exponent])
+            whole = exponent.is_integer and exponent.is_nonnegative
+            sure = whole or (positive_definite if not exponent.is_positive else nonnegative)(node.args[0], self.model)
+            return (self.opaque if sure else self.undefined)(node, [base, exponent])
         result = base**exponent
         return self.undefined(node, [base, exponent]) if result.has(sp.zoo, sp.nan, sp.oo) else result
 
@@ -341,23 +349,22 @@ class Evaluation:
         if node.op.startswith("norm") or node.op in ZERO_AT_ZERO | {"sum", "mean"}:
             if is_zero(first) and (node.op != "clip" or self.surrounds(node)):
                 return zero(node)
-        if node.op in ("log", "inv") and isinstance(first, Vector | Operator) and not positive_definite(node.args[0], self.model):
-            return self.undefined(node, args)
-        if node.op == "sqrt" and isinstance(first, Vector) and not nonnegative(node.args[0], self.model):
+        if node.op in ROOTS and isinstance(first, Vector | Operator) and not ROOTS[node.op](node.args[0], self.model):
             return self.undefined(node, args)
         continuous = node.op.startswith("norm") or node.op in ZERO_AT_ZERO
         if continuous and self.is_small(first) and (node.op != "clip" or self.surrounds(node)):
             return self.little(node, args)
         if node.op in ("max", "min") and all(is_zero(a) for a in args):
             return zero(node)
+        # next to the solution a sign may differ, unless it is one of numbers, parameters and k
+        steady = node.op not in JUMPS or not any(n.role in ("state", "next", "let") for n in node.walk())
+        known = SCALAR_FUNCTIONS.get(node.op) if steady else None
         if all(isinstance(a, sp.Expr) for a in args) and node.type.kind == "scalar":
-            known = SCALAR_FUNCTIONS.get(node.op)
             if known is not None and not any(self.model.undefined & free(a) for a in args):
                 result = known(*args)
                 if not result.has(sp.zoo, sp.nan, sp.oo):
                     return result
                 return self.undefined(node, args)
-        known = SCALAR_FUNCTIONS.get(node.op)
         if known is not None and all(isinstance(a, Vector) and a.atoms <= {ONES} for a in args):
             ones = [a.part(ONES).terms.get((), sp.Integer(0)) for a in args if isinstance(a, Vector)]
             if all(set(a.part(ONES).terms) <= {()} for a in args if isinstance(a, Vector)):

@@ -58,6 +58,9 @@ def fixed_point(model: Model) -> FixedPoint:
     found.side = _unique([*evaluation.side, *frozen.side])
     found.steps, found.notes = evaluation.steps, list(dict.fromkeys([*evaluation.notes, *found.notes]))
     found.reading = "uniform" if frozen.uniform else "equilibrium"
+    if found.verdict in ("proved", "conditional") and frozen.defects and not frozen.uniform:
+        found.verdict, found.iff = "unknown", False
+        found.reason = "a state that need not forget its start adds up what disturbs it"
     unproved = [claim for claim, ok, _ in found.side if not ok]
     if found.verdict in ("proved", "conditional") and unproved:
         if found.verdict == "proved":
