@@ -14,7 +14,7 @@ from l2ogen.source import Source
 
 ROOT = Path(__file__).resolve().parent.parent
 LIBRARY = pipeline.Library(ROOT / "specs")
-LANGUAGE, TUTORIAL = "docs/language.md", "docs/tutorial.md"
+LANGUAGE, THEORY, TUTORIAL = "docs/language.md", "docs/theory.md", "docs/tutorial.md"
 PAGES = sorted(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import inspect
 import re
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from pages import LANGUAGE, ROOT, check, code, errors, framed, table
+from pages import LANGUAGE, ROOT, THEORY, check, code, errors, framed, read, table
 
 import l2ogen
 from l2ogen.cli import main
@@ -120,6 +121,26 @@ def test_python_names() -> None:
         for call in code(row[0]):
             owner, _, name = call.partition("(")[0].partition(".")
             assert hasattr({"l2ogen": l2ogen, "spec": l2ogen.Spec}[owner], name), call
+
+
+# ---- docs/theory.md ----------------------------------------------------------------------------------------
+
+
+def test_theory_names_what_is_there() -> None:
+    """Every `module.name` of l2ogen/analysis that the page speaks of exists."""
+    named = re.findall(r"`((?:[a-z_]+\.)+[A-Za-z_]+)`", read(THEORY))
+    assert len(named) > 20
+    for name in named:
+        module, _, attribute = name.rpartition(".")
+        assert hasattr(importlib.import_module(f"l2ogen.analysis.{module}"), attribute), name
+
+
+def test_theory_has_every_theorem() -> None:
+    """The page states each theorem that `check` can name."""
+    text = (ROOT / "l2ogen" / "analysis" / "convergence.py").read_text(encoding="utf-8")
+    theorems = set(re.findall(r'"(C\d\w?|SG-\w)"', text))
+    stated = set(re.findall(r"^\* \*\*([\w-]+)\*\*|^### (C\d):", read(THEORY), re.MULTILINE))
+    assert len(theorems) >= 9 and theorems <= {name for pair in stated for name in pair}
 
 
 # ---- reparametrizations ----------------------------------------------------------------------------------

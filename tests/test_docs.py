@@ -33,7 +33,7 @@ ALONE = [b for page in PAGES if page != TUTORIAL for b in blocks(page)]
 
 
 def test_the_pages_are_tested() -> None:
-    assert {"docs/language.md", TUTORIAL, "docs/discrepancies.md"} <= set(PAGES)
+    assert {"docs/language.md", "docs/theory.md", TUTORIAL, "docs/discrepancies.md"} <= set(PAGES)
 
 
 @pytest.mark.parametrize("block", [b for b in ALONE if b.kind == "l2o"], ids=str)
