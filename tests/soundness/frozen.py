@@ -9,7 +9,6 @@ import numpy as np
 
 from l2ogen.analysis.numeric import fitting, instances
 from l2ogen.analysis.numeric.interpreter import CannotRun, Run, State, start, step
-from l2ogen.analysis.numeric.operators import Array
 from l2ogen.analysis.numeric.parameters import Parameters
 from l2ogen.core import ir
 
@@ -89,11 +88,12 @@ def settled(
         if found.holds or len(program.states) == 1 or resting:
             return found
         last = 0.0
-        for k in range(k, k + length):
+        for _ in range(length):
             run = Frozen(program, instance, parameters, state, k)
             state = run.step()
             assert run.proposal is not None
             last = float(np.linalg.norm(run.proposal - instance.x_star))
+            k += 1
         found = Stay([*found.residuals, last], found.scale)
     return found
 

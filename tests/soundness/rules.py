@@ -193,7 +193,8 @@ def proximal(d: Draft) -> None:
     d.family = "proximal"
     P, point = d.step(), d.one("x", "y", "inline")
     if point == "y":
-        y, A = d.state("y"), d.momentum()
+        d.state("y")
+        A = d.momentum()
         d.lines = [f"x+ = prox_{{r, {P}}}(y - {P}*grad f(y){d.bias('b1')}{d.zero('y')})", f"y+ = x+ + {A}*(x+ - x){d.bias('b2')}"]
         d.inputs = d.one("y", "y, grad f(y)")
         return
