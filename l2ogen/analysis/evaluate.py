@@ -1,9 +1,9 @@
-"""The rule evaluated at a solution, in the order written: every expression becomes a scalar, an operator or a vector over
-x*, g* (or the residual e*), parameters and what stays opaque.
+"""The rule evaluated at a solution, in the order written: every expression becomes a scalar, an operator or a vector
+over x*, g* (or the residual e*), parameters and what stays opaque.
 
-g* = -grad f(x*) lies in the subdifferential of r at x* (0 where f or r is absent). With data, b = A*x* + e*: for recovery
-e* = 0; for the least-squares minimizer g* = A'*e*. A prox emits q = u - x* - P*g*: prox_{r, P}(x* + P*g* + q) is x* if
-q = 0, and tends to x* if q does.
+g* = -grad f(x*) lies in the subdifferential of r at x* (0 where f or r is absent). With data, b = A*x* + e*: for
+recovery e* = 0; for the least-squares minimizer g* = A'*e*. A prox emits q = u - x* - P*g*:
+prox_{r, P}(x* + P*g* + q) is x* if q = 0, and tends to x* if q does.
 """
 
 from __future__ import annotations
@@ -243,9 +243,8 @@ class Evaluation:
         if isinstance(b, Operator):  # entry by entry: v .* diagonal
             return a.under(b)
         for left, right in ((a, b), (b, a)):  # entry by entry: diag(p)*v
-            if isinstance(left, Vector) and isinstance(right, Vector):
-                if left.atoms == {ONES}:
-                    return right.under(left.part(ONES))
+            if isinstance(left, Vector) and isinstance(right, Vector) and left.atoms == {ONES}:
+                return right.under(left.part(ONES))
         assert isinstance(a, Vector) and isinstance(b, Vector)
         for factor, v in ((a, b), (b, a)):
             if len(factor.terms) == 1:
@@ -305,7 +304,8 @@ class Evaluation:
             if base.is_zero and exponent.is_positive:
                 return Vector()
             whole = exponent.is_integer and exponent.is_nonnegative
-            if not whole and not (positive_definite if not exponent.is_positive else nonnegative)(node.args[0], self.model):
+            admissible = nonnegative if exponent.is_positive else positive_definite
+            if not whole and not admissible(node.args[0], self.model):
                 return self.undefined(node, [base, exponent])
             if self.is_small(base) and exponent.is_positive:
                 return self.little(node, [base, exponent])
@@ -346,10 +346,20 @@ class Evaluation:
             made = self.opaque(node, args, "nonzeros")
             self.model.jumping |= free(made)
             return sp.Integer(0) if is_zero(first) else made
+<<<<<<< HEAD
         if node.op.startswith("norm") or node.op in ZERO_AT_ZERO | {"sum", "mean"}:
             if is_zero(first) and (node.op != "clip" or self.surrounds(node)):
                 return zero(node)
         if node.op in ROOTS and isinstance(first, Vector | Operator) and not ROOTS[node.op](node.args[0], self.model):
+=======
+        keeps_zero = node.op.startswith("norm") or node.op in ZERO_AT_ZERO | {"sum", "mean"}
+        if keeps_zero and is_zero(first) and (node.op != "clip" or self.surrounds(node)):
+            return zero(node)
+        needs_positive = node.op in ("log", "inv") and isinstance(first, Vector | Operator)
+        if needs_positive and not positive_definite(node.args[0], self.model):
+            return self.undefined(node, args)
+        if node.op == "sqrt" and isinstance(first, Vector) and not nonnegative(node.args[0], self.model):
+>>>>>>> lint
             return self.undefined(node, args)
         continuous = node.op.startswith("norm") or node.op in ZERO_AT_ZERO
         if continuous and self.is_small(first) and (node.op != "clip" or self.surrounds(node)):
@@ -460,8 +470,8 @@ class Evaluation:
             raise Unknown("a soft threshold is the prox of an l1 norm, and nothing says that r is one")
         if node.op == "soft_ss" and not is_zero(theta):
             raise Unknown("support selection is no prox: entries that pass unchanged have no threshold")
-        metric = theta if isinstance(theta, Operator) else Operator.multiple(theta) if isinstance(theta, sp.Expr) else None
-        if metric is None:
+        metric = Operator.multiple(theta) if isinstance(theta, sp.Expr) else theta
+        if not isinstance(metric, Operator):
             raise Unknown("a threshold that is a vector with several parts")
         metric = metric.scaled(1 / weight)
         return self.resolvent(u, metric, f"the argument of soft, minus x* + {metric}*g*")
