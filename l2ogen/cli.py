@@ -11,16 +11,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from textwrap import indent
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import __version__, pipeline
+from . import __version__, output, pipeline
 from .core import ir
 from .diagnostics import formats, nearest, render, summary
 from .diagnostics.explain import Example
 from .diagnostics.explain import pages as all_pages
 from .source import Source
+
+if TYPE_CHECKING:
+    from .analysis.report import Report
 
 STYLES: dict[str, dict[str, Any]] = {
     "error": {"fg": "red", "bold": True},
@@ -134,12 +137,27 @@ def main() -> None:
     "--format", "form", type=click.Choice(["text", "json", "sarif", "github"]), default="text", show_default=True,
     help="For people; one JSON document; SARIF 2.1.0; annotations of a GitHub workflow.",
 )  # fmt: skip
-def check(names: tuple[str, ...], rule: str | None, as_json: bool, form: str) -> None:
-    """Say whether specs are right. A bare rule is completed to the whole file first, which is printed."""
+@click.option("--explain", "steps", is_flag=True, help="Print the derivation of each verdict, too.")
+@click.option(
+    "--fix", "fixed", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the spec, changed so that more is proved, to a new file.",
+)  # fmt: skip
+def check(
+    names: tuple[str, ...], rule: str | None, as_json: bool, form: str, steps: bool, fixed: Path | None
+) -> None:
+    """Say whether specs are right, and what is true of their rules: fixed points, normal form, convergence.
+
+    A bare rule is completed to the whole file first, which is printed.
+    """
     found = list(jobs(names, rule))
+    if fixed is not None:
+        _fix(found, fixed, steps)
+        return
     results = [(job.checked.source, job.checked.diagnostics) for job in found]
+    worse = False
     if as_json or form == "json":
         reports = [_report(job) for job in found]
+        worse = any(report["worse"] for report in reports)
         click.echo(_json(reports[0] if len(reports) == 1 else reports))
     elif form == "sarif":
         click.echo(_json(formats.sarif(results, __version__)))
@@ -155,7 +173,50 @@ def check(names: tuple[str, ...], rule: str | None, as_json: bool, form: str) ->
             what = _describe(job.checked)
             name = job.checked.source.name + (f":{job.checked.variant}" if job.checked.variant else "")
             click.echo(f"{name}: {what}{summary(job.checked.diagnostics)}")
-    sys.exit(any(not job.checked.ok for job in found))
+            worse |= _verdicts(job, steps)
+    sys.exit(worse or any(not job.checked.ok for job in found))
+
+
+def _examined(checked: pipeline.Checked) -> Report | None:
+    """The verdicts on an algorithm without mistakes."""
+    from .analysis.report import examine
+
+    return examine(checked.program) if checked.ok and isinstance(checked.program, ir.Algorithm) else None
+
+
+def _verdicts(job: Job, steps: bool) -> bool:
+    """Print them; whether one is worse than the file expects."""
+    from .analysis.report import text
+
+    report = _examined(job.checked)
+    if report is None:
+        return False
+    click.echo(text(report, paint, steps))
+    for claim in report.worse():
+        click.echo(paint(f"    worse than expected: {claim}", "error"))
+    return bool(report.worse())
+
+
+def _fix(found: list[Job], path: Path, steps: bool) -> None:
+    """Write the one spec in `found`, changed so that more is proved, to a new file."""
+    from .mend import mend, text
+
+    algorithms = [job.checked for job in found if not job.part]
+    if len(algorithms) != 1 or path.exists():
+        raise click.UsageError(f"{path} exists" if path.exists() else "--fix takes one spec")
+    if complain([job for job in found if not job.part]):
+        sys.exit(1)
+    report = _examined(algorithms[0])
+    if report is None:
+        raise click.UsageError("--fix takes an algorithm")
+    patch = mend(algorithms[0], report)
+    if patch is None:
+        click.echo("no change is known that proves more", err=True)
+        sys.exit(1)
+    output.write_text(path, text(patch.tree))
+    click.echo("\n".join(patch.lines))
+    click.echo(f"wrote {path}: {'; '.join(patch.gains())}")
+    sys.exit(_verdicts(Job(pipeline.check(Source.read(path)), path), steps))
 
 
 def _json(document: Any) -> str:
@@ -172,13 +233,15 @@ def _describe(checked: pipeline.Checked) -> str:
 def _report(job: Job) -> dict[str, Any]:
     checked = job.checked
     program = checked.program
+    examined = _examined(checked)
     report: dict[str, Any] = {
         "file": checked.source.name,
         "algorithm": program.name if isinstance(program, ir.Algorithm) else None,
         "variant": checked.variant,
         "ok": checked.ok,
         "diagnostics": [d.as_dict(checked.source) for d in checked.diagnostics],
-        "targets": [],
+        "targets": examined.as_dicts() if examined is not None else [],
+        "worse": examined.worse() if examined is not None else [],
     }
     if job.rule and program is not None:
         report["text"] = checked.source.text

@@ -99,9 +99,58 @@ def test_checking_imports_no_torch() -> None:
     code = (
         "import sys; from click.testing import CliRunner; from l2ogen.cli import main\n"
         f"assert CliRunner().invoke(main, ['check', {str(specs)!r}]).exit_code == 0\n"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_compiling_and_formatting_import_no_checker(tmp_path: Path) -> None:
+    code = (
+        "import sys; from click.testing import CliRunner; from l2ogen.cli import main\n"
+        f"assert CliRunner().invoke(main, ['compile', 'lista', '-o', {str(tmp_path)!r}]).exit_code == 0\n"
+        "assert CliRunner().invoke(main, ['fmt', '--check', 'lista']).exit_code == 0\n"
         "assert not {'torch', 'numpy', 'sympy'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_check_prints_verdicts_and_their_derivation() -> None:
+    code, output = run("check", "lista")
+    assert code == 0 and "fixed point  conditional exactly if" in output and "W1_k*A + W2_k - I -> 0" in output
+    assert "derivation" not in output and "derivation" in run("check", "lista", "--explain")[1]
+
+
+def test_a_verdict_worse_than_expected_is_a_failure(tmp_path: Path) -> None:
+    text = "algorithm T\nproblem { f(x) : convex, smooth(L)\n minimize f(x) }\nstate { x in R^n = 0 }\nupdate { x+ = x - %s }\n%s"
+    rules = {"0.5/L*grad f(x)": "proved", "1/L*grad f(x) + 0.1*x": "refuted"}
+    for rule, verdict in rules.items():
+        for expected in ("proved", "refuted", ""):
+            file = tmp_path / "t.l2o"
+            file.write_text(text % (rule, f"expect {{ fixed_point {expected} }}" if expected else ""))
+            code, output = run("check", str(file))
+            fails = verdict == "refuted" and expected != "refuted"
+            assert f"fixed point  {verdict}" in output
+            assert code == int(fails) and ("worse than expected" in output) == fails, output
+            document = json.loads(run("check", str(file), "--json")[1])
+            assert bool(document["worse"]) == fails
+            assert document["targets"][0]["fixed_point"]["verdict"] == verdict
+
+
+def test_fix_writes_a_new_file_that_proves_more(tmp_path: Path) -> None:
+    for name, gain in (("lista", "fixed point: conditional -> proved"), ("l2o_pa", "convergence: refuted -> proved")):
+        file = tmp_path / f"{name}.l2o"
+        code, output = run("check", name, "--fix", str(file))
+        assert code == 0 and gain in output, output
+        assert gain.partition(":")[0] in output and "proved" in run("check", str(file))[1]
+        before = file.read_text()
+        assert run("check", name, "--fix", str(file))[0] == 2 and file.read_text() == before
+
+
+def test_fix_writes_nothing_where_nothing_is_known(tmp_path: Path) -> None:
+    file = tmp_path / "fixed.l2o"
+    assert run("check", "ista", "--fix", str(file))[0] == 1  # all is proved already
+    assert run("check", "ista", "lista", "--fix", str(file))[0] == 2 and run("check", "lasso", "--fix", str(file))[0] == 2
+    assert not file.exists()
 
 
 @pytest.mark.parametrize("words", [["-e", RULE, "--steps", "0"], ["l2o_pa", "--steps=0"], ["--steps", "0", "-e", RULE]])

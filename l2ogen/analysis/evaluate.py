@@ -426,7 +426,8 @@ class Evaluation:
     def _prox(self, node: Node) -> Value:
         metric, u = self.metric(node.args[0]), self.vector(node.args[1])
         ok = positive_definite(node.args[0], self.model)
-        self.side.append((f"{metric} > 0", ok or None, "its range" if ok else "no range says so"))
+        claim = f"{node.args[0].name if node.args[0].role == 'let' else metric} > 0"
+        self.side.append((claim, ok or None, "its range" if ok else "no range says so"))
         return self.resolvent(u, metric, f"the argument of prox, minus x* + {metric}*g*")
 
     def resolvent(self, u: Vector, metric: Operator, where: str) -> Vector:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from l2ogen.analysis.numeric.parameters import Inadmissible
+from l2ogen.analysis.numeric.parameters import Inadmissible, Parameters
 from l2ogen.analysis.report import Report, TargetReport, examine
 from l2ogen.core import ir
 
