@@ -1,4 +1,4 @@
-# l2ogen 793fe9cf016b is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 24115dc17f74 is the checksum of the lines below; an edited file is not overwritten.
 """AdaLISTA, with the problem `lasso`.
 
 Aberdam, Golts, Elad (2020): two m x m matrices shared by all layers; the dictionary is an input, another
@@ -185,9 +185,9 @@ class AdaLISTA(nn.Module):
         self.layers = layers
         self.W1 = nn.Parameter(torch.eye(m))
         self.W2 = nn.Parameter(torch.eye(m))
-        initial = torch.full((1,), float(0.2))
+        initial = torch.full((1,), 0.2)
         self.gamma = nn.ParameterList(nn.Parameter(initial.clone()) for _ in range(layers))
-        initial = at_least_inverse(torch.full((1,), float(0.02)), 0)
+        initial = at_least_inverse(torch.full((1,), 0.02), 0)
         self.theta = nn.ParameterList(nn.Parameter(initial.clone()) for _ in range(layers))
 
     def init_state(self, problem) -> State:

@@ -1,4 +1,4 @@
-# l2ogen 15579d663cd6 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 5640ad6f0794 is the checksum of the lines below; an edited file is not overwritten.
 """ALISTA:plain, with the problem `sparse_coding`.
 
 Liu, Chen, Wang, Yin (2019): the weights are computed, not learned: W minimizes ||W'*A||_F with w_i'*a_i =
@@ -160,7 +160,7 @@ class ALISTA_plain(nn.Module):
         super().__init__()
         self.layers = layers
         self.register_buffer("W", analytic_weight(A))
-        initial = torch.full((1,), float(1))
+        initial = torch.full((1,), 1.0)
         self.gamma = nn.ParameterList(nn.Parameter(initial.clone()) for _ in range(layers))
         initial = at_least_inverse(0.4 / spectral_squared(A), 0)
         self.theta = nn.ParameterList(nn.Parameter(initial.clone()) for _ in range(layers))

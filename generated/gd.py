@@ -1,4 +1,4 @@
-# l2ogen 9751d87078e4 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 6205df6ebb5a is the checksum of the lines below; an edited file is not overwritten.
 """GD.
 
 Gradient descent with step 1/L.
@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 

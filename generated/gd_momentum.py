@@ -1,4 +1,4 @@
-# l2ogen 0bfcc6abe682 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen f16939129898 is the checksum of the lines below; an edited file is not overwritten.
 """GDMomentum.
 
 Gradient descent with an averaged gradient: v is (1 - beta) times a geometric mean, unlike heavy ball and
@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 

@@ -1,4 +1,4 @@
-# l2ogen e1a59da9154a is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 9ef1b3e0e37a is the checksum of the lines below; an edited file is not overwritten.
 """HyperLISTA, with the problem `sparse_coding`.
 
 Chen, Liu, Wang, Yin (2021): three numbers. The step is 1, as in the formula: public code takes 1/||A||_2^2,
@@ -207,9 +207,9 @@ class HyperLISTA(nn.Module):
         self.register_buffer("W", symmetric_weight(A))
         self.register_buffer("B", torch.linalg.pinv(A))
         self.register_buffer("mu", coherence(self.W, A))
-        self.c1 = nn.Parameter(at_least_inverse(torch.full((1,), float(0.075)), 7.5e-05))
-        self.c2 = nn.Parameter(at_least_inverse(torch.full((1,), float(0.015)), 1.5e-05))
-        self.c3 = nn.Parameter(at_least_inverse(torch.full((1,), float(0.4)), 0.0004))
+        self.c1 = nn.Parameter(at_least_inverse(torch.full((1,), 0.075), 7.5e-05))
+        self.c2 = nn.Parameter(at_least_inverse(torch.full((1,), 0.015), 1.5e-05))
+        self.c3 = nn.Parameter(at_least_inverse(torch.full((1,), 0.4), 0.0004))
 
     def init_state(self, problem) -> State:
         x = problem.zeros()

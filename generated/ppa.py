@@ -1,4 +1,4 @@
-# l2ogen 75c74b535e93 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 46c146aebc18 is the checksum of the lines below; an edited file is not overwritten.
 """PPA.
 
 Proximal point algorithm (Rockafellar 1976): x+ = x - alpha*g with g a subgradient of r at x+.
@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 

@@ -1,4 +1,4 @@
-# l2ogen 17ecb2f00de2 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 3b90e6621788 is the checksum of the lines below; an edited file is not overwritten.
 """PPAMetric.
 
 The generalized proximal point algorithm: a metric P, whose prox has P in the denominator, 1/2*||z - v||^2
@@ -62,8 +62,8 @@ class PPAMetric(nn.Module):
     def __init__(self, n: int, layers: int = 16):
         super().__init__()
         self.layers = layers
-        self.P = nn.Parameter(at_least_inverse(torch.full((n,), float(1)), 0.001))
-        initial = torch.full((n,), float(0))
+        self.P = nn.Parameter(at_least_inverse(torch.full((n,), 1.0), 0.001))
+        initial = torch.full((n,), 0.0)
         self.b = nn.ParameterList(nn.Parameter(initial.clone()) for _ in range(layers))
 
     def init_state(self, problem) -> State:

@@ -1,4 +1,4 @@
-# l2ogen 8a42e5c0250b is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 1eb649b77ed4 is the checksum of the lines below; an edited file is not overwritten.
 """TiLISTA, with the problem `sparse_coding`.
 
 Liu, Chen, Wang, Yin (2019): one weight matrix for all layers, a step and a threshold per layer. Slides omit
@@ -182,7 +182,7 @@ class TiLISTA(nn.Module):
         self.layers = layers
         spectral_squared_A = spectral_squared(A)
         self.W = nn.Parameter(A / spectral_squared_A.unsqueeze(-1))
-        initial = torch.full((1,), float(1))
+        initial = torch.full((1,), 1.0)
         self.gamma = nn.ParameterList(nn.Parameter(initial.clone()) for _ in range(layers))
         initial = at_least_inverse(0.1 / spectral_squared_A, 0)
         self.theta = nn.ParameterList(nn.Parameter(initial.clone()) for _ in range(layers))

@@ -1,4 +1,4 @@
-# l2ogen b8564ee89f08 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 7a3984024f83 is the checksum of the lines below; an edited file is not overwritten.
 """TiLISTA:plain, with the problem `sparse_coding`.
 
 Liu, Chen, Wang, Yin (2019): one weight matrix for all layers, a step and a threshold per layer. Slides omit
@@ -155,7 +155,7 @@ class TiLISTA_plain(nn.Module):
         self.layers = layers
         spectral_squared_A = spectral_squared(A)
         self.W = nn.Parameter(A / spectral_squared_A.unsqueeze(-1))
-        initial = torch.full((1,), float(1))
+        initial = torch.full((1,), 1.0)
         self.gamma = nn.ParameterList(nn.Parameter(initial.clone()) for _ in range(layers))
         initial = at_least_inverse(0.1 / spectral_squared_A, 0)
         self.theta = nn.ParameterList(nn.Parameter(initial.clone()) for _ in range(layers))

@@ -155,7 +155,8 @@ class Spec:
 
 
 def load(name: Path | str) -> Spec:
-    """A spec by path or by the name of a shipped one, a variant behind a colon (`pba12:PA`). Raises FileNotFoundError; mistakes are kept in `diagnostics`."""
+    """A spec by path or by the name of a shipped one, a variant behind a colon (`pba12:PA`); mistakes are kept in
+    `diagnostics`. Raises FileNotFoundError."""
     place = pipeline.find(str(name))
     if place is None or place[0].is_dir():
         raise FileNotFoundError(f"no spec {name}")

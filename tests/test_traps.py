@@ -31,6 +31,8 @@ NOT_PROVED = {
         COMPOSITE, "x+ = prox_{r, 1/L}(x - 1/L*grad f(x) + D1*grad f(x) - grad f(x) ./ exp(x))",
         "learned D1 in diag(n)",
     ),
+    "a sign next to 0": spec(SMOOTH, "x+ = x - 0.1*sign(grad f(x))"),
+    "a sign of a norm": spec(SMOOTH, "x+ = x - 1/L*grad f(x) - sign(||grad f(x)||_2)*x"),
     "0 times a power that is not defined": spec(SMOOTH, "x+ = x - grad f(x) .* (grad f(x) .^ (-1))"),
     "0 times a logarithm that is not defined": spec(SMOOTH, "x+ = x - grad f(x) .* log(abs(grad f(x)))"),
     "an average whose factor moves has no equilibrium": spec(
@@ -44,6 +46,16 @@ NOT_PROVED = {
         SMOOTH, f"{STEP} + d(x, grad f(x)) - d(grad f(x), x)", "", "d = any(1)"),
     "standardized inputs of 0 are not 0": spec(
         SMOOTH, "x+ = x - phi(grad f(x))", "", "phi = mlp(hidden = 3, bias = false, inputs = standardized) per coordinate"),
+    "a state that adds up what disturbs it": spec(
+        SMOOTH, "x+ = x - 1/L*grad f(x) - 0.1*(y - x); y+ = y + b_k", "learned b_k in R^n with b_k -> 0 tail 1/(k + 1)",
+        states="x, y",
+    ),
+    "a root of what may be negative": spec(
+        SMOOTH, "x+ = x - 1/L*grad f(x) + sqrt(1 - P)*(x - x)", "predicted P in diag(n) = phi(x)", PER_COORDINATE),
+    "an unbounded factor of a state that tends to x*": spec(
+        SMOOTH, "x+ = x - 1/L*grad f(x) - P*(y - x); y+ = x+ - b_k",
+        "predicted P in diag(n) = phi(x); learned b_k in R^n with b_k -> 0", PER_COORDINATE, "x, y",
+    ),
     "two quantities that tend to 0 are not equal": spec(
         SMOOTH, f"{STEP} - P*(grad f(x + b_k) - grad f(x + c_k))",
         "predicted P in diag(n) = phi(x); learned b_k, c_k in R^n with b_k -> 0, c_k -> 0", PER_COORDINATE,

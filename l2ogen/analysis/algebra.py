@@ -71,12 +71,14 @@ def clean(c: sp.Expr) -> sp.Expr:
 class Atom:
     """A vector that is not taken apart.
 
-    solution x*; subgradient g* (= -grad f(x*), in the subdifferential of r at x*); residual e* = b - A*x*; small: tends to
-    0; parameter; network: an output without declared limit; opaque: known only by name.
+    solution x*; subgradient g* (= -grad f(x*), in the subdifferential of r at x*); residual e* = b - A*x*;
+    small: tends to 0; parameter; network: an output without declared limit; opaque: known only by name.
     """
 
     name: str
-    kind: Literal["solution", "subgradient", "residual", "small", "parameter", "network", "value", "opaque", "ones", "state"]
+    kind: Literal[
+        "solution", "subgradient", "residual", "small", "parameter", "network", "value", "opaque", "ones", "state"
+    ]
 
     def __str__(self) -> str:
         return self.name
@@ -93,7 +95,8 @@ class _Sum(Generic[Key]):
     """What operators and vectors share: a finite sum with scalar coefficients."""
 
     def __init__(self, terms: Mapping[Key, sp.Expr] | None = None) -> None:
-        self.terms: dict[Key, sp.Expr] = {key: value for key, c in (terms or {}).items() if (value := clean(sp.sympify(c))) != 0}
+        cleaned = {key: clean(sp.sympify(c)) for key, c in (terms or {}).items()}
+        self.terms: dict[Key, sp.Expr] = {key: c for key, c in cleaned.items() if c != 0}
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and isinstance(other, _Sum) and self.terms == other.terms

@@ -1,7 +1,7 @@
 """Intervals of scalar expressions over the enforced ranges of their parameters.
 
-An open end keeps its declared margin (relative to the length of the range, or to the distance of the initial value from a
-single end): the generated code never leaves the closed range that is computed here, and certificates read it.
+An open end keeps its declared margin (relative to the length of the range, or to the distance of the initial value
+from a single end): the generated code never leaves the closed range that is computed here, and certificates read it.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from .bounds import INF, Interval, Metric, interval, metric
 from .evaluate import Unknown
 from .general import General, general
 from .model import Model
-from .normal_form import NormalForm, normal_form
+from .normal_form import IDENTITY, NormalForm, normal_form
 
 Kind = Literal["iterates", "dist", "values", "residual"]
 
@@ -79,8 +79,8 @@ def _delivered(model: Model, kind: Kind) -> tuple[str, list[str]]:
 
 def _proved(model: Model, theorem: str, kind: Kind, because: str) -> Convergence:
     delivered, assumes = _delivered(model, kind)
-    fix = "" if delivered in ("iterates", "dist") else "declare `coercive`, where it holds: then distances tend to 0, too"
-    return Convergence("proved", theorem, delivered, assumes, because, fix)
+    fix = "declare `coercive`, where it holds: then distances tend to 0, too"
+    return Convergence("proved", theorem, delivered, assumes, because, "" if delivered in ("iterates", "dist") else fix)
 
 
 def _safeguarded(model: Model, guard: ir.Safeguard) -> Convergence:
@@ -192,7 +192,7 @@ def _memoryless(model: Model, form: NormalForm | None) -> Convergence | None:
     if not same_point:
         return None
     step = _step(form.P, model)
-    if form.point and not (form.B == Operator.multiple(sp.Integer(1)) or form.B.is_zero):
+    if form.point and not (form.B == IDENTITY or form.B.is_zero):
         weight = metric(form.B, model, times_L=False)  # y = x: the mixture of two equal steps
         if weight is None:
             return None
@@ -252,9 +252,10 @@ def _inertial(model: Model, form: NormalForm | None) -> Convergence | None:
     plain = mixing.values == Interval(1, 1)
     theorem = "C2" if plain else "C2c"
     worst = max((b for b in biases if b), key=["zero", "l1", "l2", "vanishing"].index)
-    because = f"the energy F(x) + |x - x_|^2/(2P_) decreases: {_shown(step, model)}, |A| <= {_number(momentum.values.size)}"
+    reason = f"{_shown(step, model)}, |A| <= {_number(momentum.values.size)}"
     if certified:
-        because = "the energy F(x) + |x - x_|^2/(2P_) decreases: P <= 1/L and A^2 <= (1 - delta)*P/P_ by construction"
+        reason = "P <= 1/L and A^2 <= (1 - delta)*P/P_ by construction"
+    because = f"the energy F(x) + |x - x_|^2/(2P_) decreases: {reason}"
     if worst == "zero":
         return _proved(model, theorem, "values", because)
     if worst in ("l1", "l2"):
@@ -275,7 +276,7 @@ def _fista(model: Model, form: NormalForm | None) -> Convergence | None:
     """C3: constant P <= 1/L and A = (t - 1)/t+, t+^2 - t+ = t^2, t = 1 at the start, y = x at the start."""
     if form is None or not form.point or not form.b1.is_zero or not form.b2.is_zero or not form.prox_form:
         return None
-    if set(form.A.terms) != {()} or form.B != Operator.multiple(sp.Integer(1)):
+    if set(form.A.terms) != {()} or form.B != IDENTITY:
         return None
     a, rule = form.A.terms[()], form.rule
     assert rule is not None
@@ -314,13 +315,13 @@ def _momentum(model: Model, form: NormalForm | None) -> Convergence | None:
     smooth = next((f.lipschitz for f in model.program.functions if f.lipschitz), None)
     if smooth is None:
         raise Unknown("momentum without a smooth part")
-    constants = [p for p in model.program.parameters if sp.Symbol(p.name) in () or p.name in _names(alpha, beta)]
+    constants = [p for p in model.program.parameters if p.name in _names(alpha, beta)]
     if any(p.per_iteration or p.kind == "predicted" for p in constants) or "k" in _names(alpha, beta):
         raise Unknown("momentum of this kind needs a step and a momentum that do not change")
     Ls = sp.Symbol(smooth, positive=True)
     size, room = interval(beta, model), interval(sp.factor(Ls * alpha - 2 * (1 - beta)), model)
     step = interval(Ls * alpha, model)
-    if not (step.low > 0 and 0 <= size.low and size.high < 1 and room.high < 0):
+    if not (step.low > 0 and size.low >= 0 and size.high < 1 and room.high < 0):
         raise Unknown(
             f"the certificate needs 0 < alpha*L < 2*(1 - beta), 0 <= beta < 1: alpha*L in "
             f"[{_number(step.low)}, {_number(step.high)}], beta in [{_number(size.low)}, {_number(size.high)}]"

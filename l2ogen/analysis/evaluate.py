@@ -1,9 +1,9 @@
-"""The rule evaluated at a solution, in the order written: every expression becomes a scalar, an operator or a vector over
-x*, g* (or the residual e*), parameters and what stays opaque.
+"""The rule evaluated at a solution, in the order written: every expression becomes a scalar, an operator or a vector
+over x*, g* (or the residual e*), parameters and what stays opaque.
 
-g* = -grad f(x*) lies in the subdifferential of r at x* (0 where f or r is absent). With data, b = A*x* + e*: for recovery
-e* = 0; for the least-squares minimizer g* = A'*e*. A prox emits q = u - x* - P*g*: prox_{r, P}(x* + P*g* + q) is x* if
-q = 0, and tends to x* if q does.
+g* = -grad f(x*) lies in the subdifferential of r at x* (0 where f or r is absent). With data, b = A*x* + e*: for
+recovery e* = 0; for the least-squares minimizer g* = A'*e*. A prox emits q = u - x* - P*g*:
+prox_{r, P}(x* + P*g* + q) is x* if q = 0, and tends to x* if q does.
 """
 
 from __future__ import annotations
@@ -26,6 +26,10 @@ Value: TypeAlias = "sp.Expr | Operator | Vector"
 ZERO_AT_ZERO = {"tanh", "relu", "abs", "elu", "sqrt", "huber", "clip"}
 """Entrywise functions that are 0 and continuous at 0 (`clip` if its ends surround 0)."""
 JUMPS = {"sign", "floor"}
+
+
+ROOTS = {"log": positive_definite, "inv": positive_definite, "sqrt": nonnegative}
+"""Functions that are defined where their argument is proved to be of this sign."""
 
 
 class Unknown(Exception):
@@ -227,7 +231,7 @@ class Evaluation:
     def product(self, node: Node, a: Value, b: Value) -> Value:
         if is_zero(a) or is_zero(b):
             for other in (a, b):
-                if self.model.undefined & free(other):
+                if self.model.undefined & self.model.reach(free(other)):
                     raise Unknown("0 times what is not defined at the solution")
             return zero(node)
         if isinstance(a, sp.Expr):
@@ -236,10 +240,11 @@ class Evaluation:
             return scaled(a, b)
         if isinstance(a, Operator):
             return b.under(a) if isinstance(b, Vector) else a @ b
+        if isinstance(b, Operator):  # entry by entry: v .* diagonal
+            return a.under(b)
         for left, right in ((a, b), (b, a)):  # entry by entry: diag(p)*v
-            if isinstance(left, Vector) and isinstance(right, Vector):
-                if left.atoms == {ONES}:
-                    return right.under(left.part(ONES))
+            if isinstance(left, Vector) and isinstance(right, Vector) and left.atoms == {ONES}:
+                return right.under(left.part(ONES))
         assert isinstance(a, Vector) and isinstance(b, Vector)
         for factor, v in ((a, b), (b, a)):
             if len(factor.terms) == 1:
@@ -299,7 +304,8 @@ class Evaluation:
             if base.is_zero and exponent.is_positive:
                 return Vector()
             whole = exponent.is_integer and exponent.is_nonnegative
-            if not whole and not (positive_definite if not exponent.is_positive else nonnegative)(node.args[0], self.model):
+            admissible = nonnegative if exponent.is_positive else positive_definite
+            if not whole and not admissible(node.args[0], self.model):
                 return self.undefined(node, [base, exponent])
             if self.is_small(base) and exponent.is_positive:
                 return self.little(node, [base, exponent])
@@ -308,7 +314,9 @@ class Evaluation:
                 return made.replaced(lambda a: Vector.of(Atom(f"{a}^{exponent}", a.kind)))
             return made
         if isinstance(base, Operator):
-            return self.opaque(node, [base, exponent])
+            whole = exponent.is_integer and exponent.is_nonnegative
+            sure = whole or (positive_definite if not exponent.is_positive else nonnegative)(node.args[0], self.model)
+            return (self.opaque if sure else self.undefined)(node, [base, exponent])
         result = base**exponent
         return self.undefined(node, [base, exponent]) if result.has(sp.zoo, sp.nan, sp.oo) else result
 
@@ -338,26 +346,35 @@ class Evaluation:
             made = self.opaque(node, args, "nonzeros")
             self.model.jumping |= free(made)
             return sp.Integer(0) if is_zero(first) else made
+<<<<<<< HEAD
         if node.op.startswith("norm") or node.op in ZERO_AT_ZERO | {"sum", "mean"}:
             if is_zero(first) and (node.op != "clip" or self.surrounds(node)):
                 return zero(node)
-        if node.op in ("log", "inv") and isinstance(first, Vector | Operator) and not positive_definite(node.args[0], self.model):
+        if node.op in ROOTS and isinstance(first, Vector | Operator) and not ROOTS[node.op](node.args[0], self.model):
+=======
+        keeps_zero = node.op.startswith("norm") or node.op in ZERO_AT_ZERO | {"sum", "mean"}
+        if keeps_zero and is_zero(first) and (node.op != "clip" or self.surrounds(node)):
+            return zero(node)
+        needs_positive = node.op in ("log", "inv") and isinstance(first, Vector | Operator)
+        if needs_positive and not positive_definite(node.args[0], self.model):
             return self.undefined(node, args)
         if node.op == "sqrt" and isinstance(first, Vector) and not nonnegative(node.args[0], self.model):
+>>>>>>> lint
             return self.undefined(node, args)
         continuous = node.op.startswith("norm") or node.op in ZERO_AT_ZERO
         if continuous and self.is_small(first) and (node.op != "clip" or self.surrounds(node)):
             return self.little(node, args)
         if node.op in ("max", "min") and all(is_zero(a) for a in args):
             return zero(node)
+        # next to the solution a sign may differ, unless it is one of numbers, parameters and k
+        steady = node.op not in JUMPS or not any(n.role in ("state", "next", "let") for n in node.walk())
+        known = SCALAR_FUNCTIONS.get(node.op) if steady else None
         if all(isinstance(a, sp.Expr) for a in args) and node.type.kind == "scalar":
-            known = SCALAR_FUNCTIONS.get(node.op)
             if known is not None and not any(self.model.undefined & free(a) for a in args):
                 result = known(*args)
                 if not result.has(sp.zoo, sp.nan, sp.oo):
                     return result
                 return self.undefined(node, args)
-        known = SCALAR_FUNCTIONS.get(node.op)
         if known is not None and all(isinstance(a, Vector) and a.atoms <= {ONES} for a in args):
             ones = [a.part(ONES).terms.get((), sp.Integer(0)) for a in args if isinstance(a, Vector)]
             if all(set(a.part(ONES).terms) <= {()} for a in args if isinstance(a, Vector)):
@@ -453,8 +470,8 @@ class Evaluation:
             raise Unknown("a soft threshold is the prox of an l1 norm, and nothing says that r is one")
         if node.op == "soft_ss" and not is_zero(theta):
             raise Unknown("support selection is no prox: entries that pass unchanged have no threshold")
-        metric = theta if isinstance(theta, Operator) else Operator.multiple(theta) if isinstance(theta, sp.Expr) else None
-        if metric is None:
+        metric = Operator.multiple(theta) if isinstance(theta, sp.Expr) else theta
+        if not isinstance(metric, Operator):
             raise Unknown("a threshold that is a vector with several parts")
         metric = metric.scaled(1 / weight)
         return self.resolvent(u, metric, f"the argument of soft, minus x* + {metric}*g*")

@@ -1,4 +1,4 @@
-"""The asymptotic fixed point (FP): is x* kept by the rule, for every problem of the class and every admissible parameter?
+"""The asymptotic fixed point (FP): is x* kept by the rule, for all problems of the class and all admissible parameters?
 
 proved: every obligation vanishes; conditional: exactly for (iff), or at least for, the parameters that meet what is
 printed; refuted: for no admissible parameters, by a witness that was replayed in numbers; unknown: with the reason.
@@ -18,7 +18,6 @@ from .algebra import SOLUTION, Atom, Operator, Vector
 from .bounds import interval
 from .evaluate import Evaluation, Obligation, Unknown, free
 from .model import Model
-from .ranges import all_ranges
 from .states import Frozen, freeze
 
 Verdict = Literal["proved", "conditional", "refuted", "unknown"]
@@ -47,7 +46,7 @@ class FixedPoint:
 
 
 def fixed_point(model: Model) -> FixedPoint:
-    """Decide FP for one target by abstract evaluation at a solution. A refutation is a candidate until it is replayed."""
+    """Decide FP for one target by abstract evaluation at a solution. A refutation is a candidate until replayed."""
     try:
         frozen = freeze(model)
     except Unknown as unknown:
@@ -58,6 +57,9 @@ def fixed_point(model: Model) -> FixedPoint:
     found.side = _unique([*evaluation.side, *frozen.side])
     found.steps, found.notes = evaluation.steps, list(dict.fromkeys([*evaluation.notes, *found.notes]))
     found.reading = "uniform" if frozen.uniform else "equilibrium"
+    if found.verdict in ("proved", "conditional") and frozen.defects and not frozen.uniform:
+        found.verdict, found.iff = "unknown", False
+        found.reason = "a state that need not forget its start adds up what disturbs it"
     unproved = [claim for claim, ok, _ in found.side if not ok]
     if found.verdict in ("proved", "conditional") and unproved:
         if found.verdict == "proved":
@@ -122,9 +124,9 @@ def _weighed(parts: list[_Part], drift: Atom | None, last: Vector, model: Model)
         return parts
     weight = last.part(drift)
     parameters = [p for p in model.program.parameters if p.name in free(weight) and p.kind in ("learned", "predicted")]
-    if weight.terms and not _vanishing(weight, model) and _stays(weight):
-        if not parameters or _bounded_away(weight, parameters, model):
-            return parts
+    moves = weight.terms and not _vanishing(weight, model) and _stays(weight)
+    if moves and (not parameters or _bounded_away(weight, parameters, model)):
+        return parts
     states = {"never": "unknown", "limit": "limit"}
     return [replace(p, state=states.get(p.state, p.state), necessary=False) for p in parts]  # type: ignore[arg-type]
 

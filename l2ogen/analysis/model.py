@@ -17,7 +17,7 @@ Target = Literal["minimizer", "recovery"]
 
 @dataclass
 class Model:
-    """One algorithm, one target. `matrix` and `measured` name the data A and b of b = A*x* + e*, where there are some."""
+    """One algorithm, one target. `matrix` and `measured` name the data A and b of b = A*x* + e*, if there are any."""
 
     program: ir.Algorithm
     target: Target

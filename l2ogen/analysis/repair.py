@@ -1,4 +1,4 @@
-"""The nearest declaration that would be proved, as a patch: the lines of a variant, applied to the file and checked again.
+"""The nearest declaration that would be proved, as a patch: the lines of a variant, applied to the file and checked.
 
 Patches are tried from the smallest on; one is offered only if the result was examined and came out better.
 """

@@ -62,8 +62,12 @@ def freeze(model: Model) -> Frozen:
         new, old = evaluation.next[s.name], states[s.name]
         if isinstance(old, Vector) and all(a.kind != "state" for a in old.atoms):
             known.append(s)
-            if isinstance(new, Vector) and not _same(new, old):
+            if isinstance(new, Vector) and new != old:
                 frozen.defects.append(Obligation(new - old, f"{s.name}+ - {s.name} at the solution"))
+                model.small.add(f"o({s.name})")
+                states[s.name] = old + Vector.of(Atom(f"o({s.name})", "small"))
+    if frozen.defects:  # the rule sees states near their equilibrium
+        frozen.evaluation = Evaluation(model, dict(states)).run()
     frozen.uniform = not frozen.evaluation.remembers
     _contracts(known, model, states, frozen)
     return frozen

@@ -10,12 +10,12 @@ from ..core import ir
 from .convergence import Convergence
 from .fixed_point import FixedPoint
 from .model import Model
+from .numeric.corners import search
 from .numeric.fitting import instance_for
 from .numeric.instances import Instance
 from .numeric.interpreter import CannotRun
 from .numeric.parameters import Inadmissible, Parameters
 from .numeric.recurrences import refute_by_quadratic
-from .numeric.corners import search
 from .numeric.witnesses import refute_fixed_point
 
 LATE = 10**6
@@ -84,8 +84,9 @@ def diverges(model: Model, found: Convergence) -> Convergence:
     if witness["kind"] == "quadratic":
         h, L = witness["h"], witness["L"]
         curve = f"f(x) = {h:g}/2*(x - 1)^2, L = {L:g}"
-        radius = f"spectral radius {witness['radius']:.3g}" if witness["radius"] > 1 else "another limit than the minimizer"
-        because = f"for these parameters: {curve}, r = 0{at} does not converge ({radius})"
+        radius = witness["radius"]
+        how = f"spectral radius {radius:.3g}" if radius > 1 else "another limit than the minimizer"
+        because = f"for these parameters: {curve}, r = 0{at} does not converge ({how})"
     else:
         because = f"for these parameters: a Huber function{at} ends in a cycle"
     return Convergence("refuted", because=because, fix=found.because, witness=witness)

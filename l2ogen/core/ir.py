@@ -24,8 +24,9 @@ OF_PROBLEM = ("grad", "prox", "value", "subgrad", "stochgrad")
 
 @dataclass(frozen=True)
 class Node:
-    """op(args): an operation of the operator table; `grad`, `prox`, `value`, `subgrad`, `stochgrad` (attr: the function's
-    role `f`, `r`, `F`); `any` (attr: the name of an arbitrary map); or a leaf: `number` (attr: its text), `symbol` (attr: (role, name)), `identity`."""
+    """op(args): an operation of the operator table; `grad`, `prox`, `value`, `subgrad`, `stochgrad` (attr: the
+    function's role `f`, `r`, `F`); `any` (attr: the name of an arbitrary map); or a leaf: `number` (attr: its text),
+    `symbol` (attr: (role, name)), `identity`."""
 
     op: str
     args: tuple[Node, ...]

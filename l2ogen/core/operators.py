@@ -1,8 +1,8 @@
 """The operator table: one entry per operator, with its typing rule, its text in torch and its text in LaTeX.
 
-To add an operator: one entry here, one case in tests/test_operators.py, one line of the table in docs/language.md. A torch
-template's `{0}`, `{1}`, … are the arguments; a name that stands in `backends/torch/templates/helpers.py` brings that
-helper into the generated file.
+To add an operator: one entry here, one case in tests/test_operators.py, one line of the table in docs/language.md. A
+torch template's `{0}`, `{1}`, … are the arguments; a name that stands in `backends/torch/templates/helpers.py` brings
+that helper into the generated file.
 """
 
 from __future__ import annotations

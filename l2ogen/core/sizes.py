@@ -40,6 +40,3 @@ class Size:
 
 def _normal(terms: dict[tuple[str, ...], int]) -> Size:
     return Size(tuple(sorted(((n, c) for n, c in terms.items() if c), key=lambda item: (-len(item[0]), item[0]))))
-
-
-ONE = Size.of(1)

@@ -74,9 +74,10 @@ class _Resolver:
             self.goal.run((*self.body("problem"), *loose), header.span)
         self.goal.failed = len(self.report) > before or self.broken_problem()
         for item in self.body("networks"):
-            if isinstance(item, t.Network):
-                if decl.declare(self.scope, self.report, Symbol(item.name.id, "network", None, item.name.span)):
-                    self.networks[item.name.id] = network(item, self.expressions, self.report)
+            if isinstance(item, t.Network) and decl.declare(
+                self.scope, self.report, Symbol(item.name.id, "network", None, item.name.span)
+            ):
+                self.networks[item.name.id] = network(item, self.expressions, self.report)
         self.parameters.data = self.goal.data
         declared = self.parameters.declare(self.body("parameters"))
         self.state_block()

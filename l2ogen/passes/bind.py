@@ -38,7 +38,8 @@ def needs(a: ir.Algorithm) -> frozenset[str]:
     """What a rule takes of the functions of its problem."""
     nodes = [n for e in a.expressions for n in e.walk()]
     guard = ["grad", "prox", "L", "value"] if a.safeguard is not None else []
-    return frozenset([n.op for n in nodes if n.op in OPERATIONS] + ["L" for n in nodes if n.role == "lipschitz"] + guard)
+    lipschitz = ["L" for n in nodes if n.role == "lipschitz"]
+    return frozenset([n.op for n in nodes if n.op in OPERATIONS] + lipschitz + guard)
 
 
 def metrics(expressions: Iterable[ir.Node]) -> frozenset[str]:

@@ -1,4 +1,7 @@
-"""Facts: `0 < v < 2/L`, `bounded(c)`, `-> 0 like E`, `margin(m)`. Assumed of data, enforced on parameters, proved of formulas."""
+"""Facts: `0 < v < 2/L`, `bounded(c)`, `-> 0 like E`, `margin(m)`.
+
+Assumed of data, enforced on parameters, proved of formulas.
+"""
 
 from __future__ import annotations
 

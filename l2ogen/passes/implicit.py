@@ -1,4 +1,4 @@
-"""Implicit rules solved for the next iterate: x+ = u - P*g with g in the subdifferential of r at x+ is prox_{r, P}(u)."""
+"""Implicit rules solved for the next iterate: x+ = u - P*g, g in the subdifferential of r at x+, is prox_{r, P}(u)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from .expressions import number
 
 
 def solve(value: Node, g: Node, target: str) -> tuple[Node | None, Node | None]:
-    """(prox_{r, P}(u), P) of a rule that is u - P*g; (None, None) where it is not affine in g, has x+ on its right side,
-    or steps along g instead of against it."""
+    """(prox_{r, P}(u), P) of a rule that is u - P*g; (None, None) where it is not affine in g, has x+ on its right
+    side, or steps along g instead of against it."""
     if target in symbols(value, "next"):
         return None, None
     parts = _split(value, g)

@@ -131,7 +131,7 @@ class Calls:
         return None if wrong or not found else tuple(found)
 
     def output(self, name: str, inputs: tuple[ir.Node, ...], variable: Type | None) -> Type | None:
-        """The space of one output: a vector per coordinate, a scalar of pooled features; any(C) maps to the variable."""
+        """The space of one output: a vector per coordinate, a scalar of pooled features, of any(C) the variable's."""
         net = self.networks[name]
         if net.cell == "any":
             return variable

@@ -1,7 +1,8 @@
 """What a variant's zeros and identities leave of a rule, and products in the order that costs least.
 
-A = 0 removes a term, B = I a product, both the lets that nothing reads any more: 0*v = 0, I*v = v, v + 0 = v, M - M = 0.
-(c*M*N)*v is c*(M*(N*v)): vectors are multiplied before matrices. Nothing else is touched, so that code reads as its rule.
+A = 0 removes a term, B = I a product, both the lets that nothing reads any more: 0*v = 0, I*v = v, v + 0 = v,
+M - M = 0. (c*M*N)*v is c*(M*(N*v)): vectors are multiplied before matrices. Nothing else is touched, so that code
+reads as its rule.
 """
 
 from __future__ import annotations

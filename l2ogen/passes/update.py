@@ -58,11 +58,10 @@ class Update:
         if len(s.targets) > 1:
             self.tuple(s)
             return
-        call = s.value
-        if isinstance(call, t.Call) and call.fn.id in self.networks and not s.targets[0].next:
-            if self.networks[call.fn.id].cell != "any":
-                self.tuple(s)
-                return
+        net = self.networks.get(s.value.fn.id) if isinstance(s.value, t.Call) else None
+        if net is not None and net.cell != "any" and not s.targets[0].next:
+            self.tuple(s)
+            return
         value = self.expressions.lower(s.value)
         if s.targets[0].next:
             self.next_iterate(s, s.targets[0], value)

@@ -66,7 +66,8 @@ class _Printer:
         """The block on one line: if it fits and holds one statement, or stood on one line before."""
         if self.comments_inside(block):
             return None
-        if any(isinstance(s, t.Doc) or (isinstance(s, t.Block) and not isinstance(block, t.Variant)) for s in block.body):
+        own_lines = t.Doc if isinstance(block, t.Variant) else t.Doc | t.Block
+        if any(isinstance(s, own_lines) for s in block.body):
             return None
         if len(block.body) > 1 and not self.same_line(block.span.start, block.span.end):
             return None
@@ -76,6 +77,14 @@ class _Printer:
 
     def same_line(self, start: int, end: int) -> bool:
         return self.source is not None and "\n" not in self.source.text[start:end]
+
+    def joined(self, previous: t.Node, part: t.Node) -> bool:
+        """Whether a statement shares the line of the one before, as in the source, if it fits."""
+        if isinstance(previous, t.Block | t.Doc) or isinstance(part, t.Block | t.Doc):
+            return False
+        if not self.same_line(previous.span.start, part.span.end):
+            return False
+        return len(self.lines[-1]) + len(self.text(part)) < WIDTH
 
     def head(self, block: t.Block | t.Variant) -> str:
         if isinstance(block, t.Variant):
@@ -90,8 +99,7 @@ class _Printer:
             self.comment_beside(node.span.start)
             previous: t.Node | None = None
             for part in node.body:
-                joined = previous is not None and self.same_line(previous.span.start, part.span.end)
-                if joined and not isinstance(part, t.Block | t.Doc) and not isinstance(previous, t.Block | t.Doc) and len(self.lines[-1]) + len(self.text(part)) < WIDTH:
+                if previous is not None and self.joined(previous, part):
                     self.lines[-1] += "; " + self.text(part)
                     self.comment_beside(part.span.end)
                 else:
@@ -289,8 +297,9 @@ class _Printer:
         return f'"{n.text}"'
 
     def _Amendment(self, n: t.Amendment) -> str:
-        parts = [self.text(n.name), f"with {self.list(n.facts)}" if n.facts else "", self.text(n.tail) if n.tail else ""]
-        return " ".join(p for p in parts if p)
+        facts = f"with {self.list(n.facts)}" if n.facts else ""
+        tail = self.text(n.tail) if n.tail else ""
+        return " ".join(p for p in (self.text(n.name), facts, tail) if p)
 
     def _Safeguard(self, n: t.Safeguard) -> str:
         return f"safeguard {self.text(n.method)}"

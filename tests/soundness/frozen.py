@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from l2ogen.analysis.numeric import fitting, instances
 from l2ogen.analysis.numeric.interpreter import CannotRun, Run, State, start, step
-from l2ogen.analysis.numeric.operators import Array
+from l2ogen.analysis.numeric.operators import Value
 from l2ogen.analysis.numeric.parameters import Parameters
+from l2ogen.analysis.numeric.ranges import Space
 from l2ogen.core import ir
 
 BLOCKS = (0, 100, 10**4, 10**6)
@@ -44,14 +45,14 @@ class Stay:
     @property
     def holds(self) -> bool:
         """Whether they vanish, at once or in the limit; nan does not."""
-        *_, last = self.residuals
-        return bool(last <= max(self.tolerance, 5e-3 * self.residuals[0]))
+        last = self.residuals[-1]
+        return bool(np.isfinite(last) and last <= max(self.tolerance, 2e-2 * max(self.residuals[:2])))
 
     @property
     def fails(self) -> bool:
         """Whether the last of them are far from 0, and do not get smaller."""
         *_, last = self.residuals
-        return not last <= max(1e-7 * self.scale, 0.05 * self.residuals[0])
+        return not last <= max(1e-7 * self.scale, 0.05 * self.residuals[:2][-1])
 
 
 def stay(
@@ -79,6 +80,18 @@ def stay(
     return settled(program, instance, parameters, state, Stay(residuals, scale))
 
 
+NEAR = 1e-12
+
+
+def jump(
+    program: ir.Algorithm, instance: instances.Instance, parameters: Parameters, state: State, rng: np.random.Generator
+) -> float:
+    """How far the first step from a point next to the solution leads, where the other states are at rest."""
+    state = state | {program.variable: instance.x_star + NEAR * rng.normal(size=instance.n)}
+    run = Run(program, instance, parameters, state, 0)
+    return float(np.linalg.norm(run.step()[program.variable] - instance.x_star))
+
+
 def settled(
     program: ir.Algorithm, instance: instances.Instance, parameters: Parameters, state: State, found: Stay
 ) -> Stay:
@@ -89,9 +102,9 @@ def settled(
         if found.holds or len(program.states) == 1 or resting:
             return found
         last = 0.0
-        for k in range(k, k + length):
+        for _ in range(length):
             run = Frozen(program, instance, parameters, state, k)
-            state = run.step()
+            state, k = run.step(), k + 1
             assert run.proposal is not None
             last = float(np.linalg.norm(run.proposal - instance.x_star))
         found = Stay([*found.residuals, last], found.scale)
@@ -139,8 +152,12 @@ def anywhere(
 def equilibrium(program: ir.Algorithm, instance: instances.Instance, parameters: Parameters) -> State:
     """The declared start, x-like states at the solution, after a while of x frozen there."""
     state = start(program, instance, parameters)
+    nodes = [n for s in program.statements if isinstance(s, ir.Assignment) for n in s.value.walk()]
+    roots = any(n.op == "sqrt" and ir.symbols(n, "state", "next", "let") for n in nodes)
+    reached = reachable(program, instance, parameters, np.random.default_rng(0))
     for s in program.states:
-        if np.shape(state[s.name]) == np.shape(instance.x_star):
+        history = s.name == program.variable or not (roots and np.all(reached[s.name] >= 0))
+        if history and np.shape(state[s.name]) == np.shape(instance.x_star):
             state[s.name] = instance.x_star
     for k in range(10 if len(program.states) > 1 or program.networks else 0):
         state = Frozen(program, instance, parameters, state | {program.variable: instance.x_star}, k).step()
@@ -152,18 +169,37 @@ def equilibrium(program: ir.Algorithm, instance: instances.Instance, parameters:
 KINDS = ("linear", "l1", "zero", "box", "group", "nonneg")
 
 
-def problems(program: ir.Algorithm, target: str, rng: np.random.Generator, count: int) -> Iterator[instances.Instance]:
-    """Random ones of exactly known solution, of several sizes and kinds."""
+def problems(
+    program: ir.Algorithm, target: str, rng: np.random.Generator, count: int, kinds: tuple[str, ...] = KINDS
+) -> Iterator[instances.Instance]:
+    """Random ones of exactly known solution, of several sizes and kinds of r."""
     names = {"minimizer": "minimize", "recovery": "recover"}
     for i in range(count):
         n = int(rng.integers(1, 5)) if not program.data else int(rng.integers(4, 8))
-        kind = KINDS[i % len(KINDS)] if {f.role for f in program.functions} == {"f", "r"} else None
-        yield fitting.instance_for(program, names[target], rng, n, kind)
+        roles = {f.role for f in program.functions}
+        given = not program.data and (roles == {"f", "r"} or (roles == {"r"} and kinds is not KINDS))
+        kind = kinds[i % len(kinds)] if given else None
+        made = fitting.instance_for(program, names[target], rng, n, kind)
+        if target == "recovery" and i % 2:  # entries below all thresholds
+            weights = {name: v for name, v in made.data.items() if not np.ndim(v)}
+            small = made.scaled(0.01)
+            made = replace(small, data=small.data | weights)
+        yield made
 
 
-def values(program: ir.Algorithm, rng: np.random.Generator) -> Parameters:
-    """Random ones; half of them have entries at the ends of their ranges."""
-    return Parameters.sample(program, rng, edge=float(rng.choice([0.0, 0.3, 1.0])))
+def values(program: ir.Algorithm, rng: np.random.Generator, edges: tuple[float, ...] = (0.0, 0.3, 1.0)) -> Parameters:
+    """Random ones; `edges` are the probabilities of entries at the ends of their ranges."""
+    return Growing.sample(program, rng, edge=float(rng.choice(edges)))
+
+
+@dataclass
+class Growing(Parameters):
+    """Predicted values without bounds grow with k."""
+
+    def predicted(self, p: ir.Parameter, k: int, space: Space) -> Value | None:
+        made = super().predicted(p, k, space)
+        free = p.range is None and p.facts.bound is None and not p.facts.vanishes
+        return made * (1.0 + k) if made is not None and free else made
 
 
 __all__ = ["CannotRun", "Stay", "anywhere", "equilibrium", "problems", "reachable", "stay", "values"]

@@ -64,7 +64,7 @@ def _signs(rule: str) -> Iterator[tuple[str, str]]:
 def _names(rule: str) -> Iterator[tuple[str, str]]:
     """One use of a name replaced by another name of the rule."""
     names = sorted({m[0] for m in NAME.finditer(rule)} - WORDS - {"prox", "prox_", "soft", "soft_ss"})
-    variables = [n for n in names if not rule[rule.index(n) + len(n) : rule.index(n) + len(n) + 1] == "("]
+    variables = [n for n in names if not re.search(rf"\b{re.escape(n)}\(", rule)]
     for m in NAME.finditer(rule):
         if m[0] not in variables or rule[m.end() : m.end() + 3] == " = ":
             continue

@@ -93,7 +93,7 @@ class Draft:
                 return name
             case "R_k" | "diag_k":
                 space = "R" if kind == "R_k" else "diag(n)"
-                tail = self.one("", "", "", " tail decay(0.9)", f" tail {fixed}")
+                tail = self.one("", "", "", " tail decay(0.9999)", f" tail {fixed}")
                 self.declared.append(f"learned {name}_k in {space} with {fact.format(f'{name}_k')}{tail}")
                 return f"{name}_k"
             case "predicted":
@@ -116,13 +116,19 @@ class Draft:
 
     def bias(self, name: str) -> str:
         """` - b`, or nothing"""
-        kind = self.one("", "", "", "predicted", "envelope", "root", "learned", "decay", "tail", "vanishing factor")
+        kind = self.one("", "", "", "predicted", "envelope", "root", "learned", "decay", "tail", "vanishing factor", "growing", "unbounded")
         match kind:
             case "":
                 return ""
             case "predicted" | "envelope" | "root":
                 like = {"predicted": "", "envelope": self.one("1/(k + 1)^2", "0.9^k"), "root": "1/sqrt(k + 1)"}[kind]
                 self.predicted.append((name, "R^n", f"{name} -> 0 like {like}" if like else ""))
+            case "growing":
+                self.predicted.append((name, "R^n", f"{name} -> 0 like 1/(k + 1)"))
+                return f" - {self.one('(k + 1)', 'sqrt(k + 1)', '1/(k + 1)')}*{name}"
+            case "unbounded":
+                self.predicted += [(name, "R^n", f"{name} -> 0 like 1/(k + 1)"), (f"Q{name}", "diag(n)", "")]
+                return f" - Q{name}*{name}"
             case "learned":
                 self.declared.append(f"learned {name} in R^n init 0.3")
             case "tail":
@@ -147,6 +153,10 @@ class Draft:
             f"(phi({g}) - phi({g}))", f"0.1*(abs({y}) - abs(x))", f"relu({y} - x)", f"0.1*sin_like({y} - x)",
             f"0.1*({y} - x) .^ 2", f"0.1*(max({y}, 0) - relu({y}))", f"0.1*log(1 + ({y} - x) .^ 2)",
         ]  # fmt: skip
+        if self.chance(0.2):
+            self.declared += ["learned M, N in R^(n, n)", "learned E in diag(n)"]
+            return " + " + self.one("(M*(N*x) - N*(M*x))", "(M*(E*x) - E*(M*x))", "(M*x - M'*x)", "((M*E)'*x - E*(M'*x))",
+                                    f"M*({y} - x)", "((M*N)'*x - N'*(M'*x))")  # fmt: skip
         if self.smooth:
             terms += [
                 f"0.1*(grad f({y}) - grad f(x))", f"0.1*phi({y}) .* (grad f({y}) - grad f(x))",
@@ -193,7 +203,8 @@ def proximal(d: Draft) -> None:
     d.family = "proximal"
     P, point = d.step(), d.one("x", "y", "inline")
     if point == "y":
-        y, A = d.state("y"), d.momentum()
+        A = d.momentum()
+        d.state("y")
         d.lines = [f"x+ = prox_{{r, {P}}}(y - {P}*grad f(y){d.bias('b1')}{d.zero('y')})", f"y+ = x+ + {A}*(x+ - x){d.bias('b2')}"]
         d.inputs = d.one("y", "y, grad f(y)")
         return
@@ -359,7 +370,16 @@ def lista(d: Draft) -> None:
         d.lines = [d.lines[0].replace("(x ", f"(x + {d.one('0.5', 'gamma' if gamma else '0.2')}*(x - z) ", 1), "z+ = x"]
 
 
+def thresholds(d: Draft) -> None:
+    """Proximal gradient for least squares and an l1 norm, all of it by hand."""
+    d.family = "thresholds"
+    d.problem = "data { shared A in R^(m, n); b in R^m; lam in R with lam > 0 }; recover x from b = A*x : sparse(x)"
+    fact = d.one("", " with gamma > 0", " with 0 < gamma < 1", " with gamma >= 0")
+    d.declared = [f"learned gamma in R{fact}"]
+    d.lines = [f"x+ = soft(x - gamma*A'*(A*x - b), {d.one('gamma*lam', 'gamma*lam', 'lam*gamma^2/gamma', 'lam')})"]
+
+
 FAMILIES = {f.__name__: f for f in (
     proximal, mixture, implicit, smooth, heavy, average, adam, resolvent, relaxed, scalars, coupled,
-    black_box, singular, lista,
+    black_box, singular, lista, thresholds,
 )}  # fmt: skip

@@ -110,12 +110,13 @@ def _network(a: ir.Algorithm, n: ir.Network) -> dict[str, Any]:
     if n.per_coordinate:
         start = python_name(a.variable) if size == own else step_zeros(a)(str(size))
     outputs = len(call.outputs)
-    shape_text = "(..., n)" if n.per_coordinate else "(..., 1)"
     count = f"{len(call.inputs)} input{'s' * (len(call.inputs) > 1)} and {outputs} output{'s' * (outputs > 1)}"
-    text = f"{count} of shape {shape_text}" if n.per_coordinate else f"{sum(widths)} features, {outputs} outputs (..., 1)"
+    pooled = f"{sum(widths)} features, {outputs} outputs (..., 1)"
     return {
-        "name": python_name(n.name), "class_name": classes(a)[f"network {n.name}"], "what": WHAT[n.per_coordinate][n.cell],
-        "inputs_text": text, "inputs": sum(widths), "outputs": outputs, "begin": start, "standardized": n.inputs == "standardized",
+        "name": python_name(n.name), "class_name": classes(a)[f"network {n.name}"],
+        "what": WHAT[n.per_coordinate][n.cell],
+        "inputs_text": f"{count} of shape (..., n)" if n.per_coordinate else pooled,
+        "inputs": sum(widths), "outputs": outputs, "begin": start, "standardized": n.inputs == "standardized",
         "mixed": any(len({i.type.kind == "scalar" for i in c.inputs}) > 1 for c in calls),
         **{key: getattr(n, key) for key in
            ("cell", "recurrent", "per_coordinate", "hidden", "layers", "embed", "head", "activation", "bias", "start")},
@@ -138,11 +139,15 @@ def _constructor(a: ir.Algorithm, used: set[str]) -> dict[str, Any]:
     for d in data:
         for i, size in enumerate(d.type.sizes):
             sizes.setdefault(str(size), f"{python_name(d.name)}.shape[{i}]")
-    lines = [f'self.register_buffer("{attribute(a, p)}", {emitter.tensor(p.value)})' for p in held if p.value is not None]
+    lines = [
+        f'self.register_buffer("{attribute(a, p)}", {emitter.tensor(p.value)})' for p in held if p.value is not None
+    ]
     free: list[str] = []
     counts = Counter(n for p in learned if p.init is not None for n in p.init.walk() if n.op in COSTLY)
     for p in learned:
-        dims = [size_text(str(s), emitter.sizes) for s in p.type.sizes] * (2 if p.type.kind == "sym" else 1) if p.type.kind != "scalar" else ["1"]
+        dims = [size_text(str(s), emitter.sizes) for s in p.type.sizes]
+        if p.type.kind in ("scalar", "sym"):
+            dims = ["1"] if p.type.kind == "scalar" else 2 * dims
         free += [n for s in p.type.sizes for n in sorted(s.names) if n not in sizes]
         for node in p.init.walk() if p.init is not None else []:
             if counts[node] > 1 and node not in emitter.temporaries:
@@ -213,5 +218,12 @@ def _initial_value(p: ir.Parameter, dims: list[str], emitter: Emitter) -> str:
         return f"torch.full(({shape_text},), 0.1)" if one_sided else f"torch.zeros({shape_text})"
     value = p.init.args[0] if p.init.op == "broadcast" else p.init
     if emitter.is_plain(value):
-        return f"torch.full(({shape_text},), float({emitter.text(value)}))"
+        return f"torch.full(({shape_text},), {_float(emitter.text(value))})"
     return emitter.text(p.init)
+
+
+def _float(text: str) -> str:
+    """A Python number as a float, since torch.full makes integers of an integer: `1` as `1.0`."""
+    if re.fullmatch(r"-?\d+", text):
+        return f"{text}.0"
+    return text if re.fullmatch(r"-?[\d.]+(e[+-]?\d+)?", text) else f"float({text})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from functools import cache
 from hashlib import sha256
@@ -74,11 +75,15 @@ def _module(program: ir.Algorithm | ir.Problem) -> str:
         used |= algorithm_helpers
         if problem is not None:
             problem["class_name"] = classes(program)["problem"]
-    return (
-        environment()
-        .get_template("module.py.jinja")
-        .render(helpers=helpers(used), problem=problem, algorithm=algorithm, **_origin(program))
-    )
+    template = environment().get_template("module.py.jinja")
+    context = {"helpers": helpers(used), "problem": problem, "algorithm": algorithm, **_origin(program)}
+    text = template.render(import_torch=True, **context)
+    return text if _reads("torch", text) else template.render(import_torch=False, **context)
+
+
+def _reads(name: str, text: str) -> bool:
+    """Whether the code of a module reads a name; its comments and texts do not count."""
+    return any(isinstance(node, ast.Name) and node.id == name for node in ast.walk(ast.parse(text)))
 
 
 def _origin(program: ir.Algorithm | ir.Problem) -> dict[str, str]:

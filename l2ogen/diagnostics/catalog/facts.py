@@ -74,7 +74,8 @@ def envelope_stays(span: Span, name: str, envelope: str) -> Diagnostic:
 def unproved_fact(span: Span, name: str) -> Diagnostic:
     return Diagnostic(
         "L2O412", f"this fact does not follow from the formula of `{name}`", span, "not proved",
-        f"`{name}` is computed, nothing enforces it: declare what the formula is made of (`lam > 0`), or remove the fact",
+        f"`{name}` is computed, nothing enforces it: declare what the formula is made of (`lam > 0`), "
+        "or remove the fact",
     )
 
 

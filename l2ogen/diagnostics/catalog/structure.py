@@ -71,7 +71,8 @@ def implicit_form(span: Span, help: str) -> Diagnostic:
 
 
 def safeguard_needs(span: Span, what: str) -> Diagnostic:
-    return Diagnostic("L2O513", f"this safeguard needs {what}", span, "", "remove it, or declare `f(x) : convex, smooth(L)`")
+    help = "remove it, or declare `f(x) : convex, smooth(L)`"
+    return Diagnostic("L2O513", f"this safeguard needs {what}", span, "", help)
 
 
 def only_checked(span: Span, why: str) -> Diagnostic:
