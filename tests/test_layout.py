@@ -27,6 +27,7 @@ LAYERS = (
     ("passes",),
     ("analysis", "backends"),
     ("pipeline",),
+    ("mend",),
     ("api",),
     ("__init__",),  # the front door: `import l2ogen`
     ("demo", "compare"),
@@ -41,7 +42,7 @@ FREE = {"resources", "output", "vocabulary"}
 RUNTIME = {"runtime"}
 RUNTIME_MAY = {"source", "diagnostics", "resources", "vocabulary", "runtime"}
 
-LIGHT = {"lark", "jinja2", "click"}  # pyproject.toml's core dependencies
+LIGHT = {"lark", "jinja2", "click"}  # of pyproject.toml's core dependencies
 EXTRA = {"analysis": {"sympy", "numpy"}}  # what one unit may import besides
 STANDALONE = {"torch", "typing", "math", "functools", "collections", "__future__"}  # what a generated module may import
 FOR_FILES = {"numpy", "os"}  # and inside the function that loads data files

@@ -346,20 +346,10 @@ class Evaluation:
             made = self.opaque(node, args, "nonzeros")
             self.model.jumping |= free(made)
             return sp.Integer(0) if is_zero(first) else made
-<<<<<<< HEAD
-        if node.op.startswith("norm") or node.op in ZERO_AT_ZERO | {"sum", "mean"}:
-            if is_zero(first) and (node.op != "clip" or self.surrounds(node)):
-                return zero(node)
-        if node.op in ROOTS and isinstance(first, Vector | Operator) and not ROOTS[node.op](node.args[0], self.model):
-=======
         keeps_zero = node.op.startswith("norm") or node.op in ZERO_AT_ZERO | {"sum", "mean"}
         if keeps_zero and is_zero(first) and (node.op != "clip" or self.surrounds(node)):
             return zero(node)
-        needs_positive = node.op in ("log", "inv") and isinstance(first, Vector | Operator)
-        if needs_positive and not positive_definite(node.args[0], self.model):
-            return self.undefined(node, args)
-        if node.op == "sqrt" and isinstance(first, Vector) and not nonnegative(node.args[0], self.model):
->>>>>>> lint
+        if node.op in ROOTS and isinstance(first, Vector | Operator) and not ROOTS[node.op](node.args[0], self.model):
             return self.undefined(node, args)
         continuous = node.op.startswith("norm") or node.op in ZERO_AT_ZERO
         if continuous and self.is_small(first) and (node.op != "clip" or self.surrounds(node)):
@@ -369,12 +359,10 @@ class Evaluation:
         # next to the solution a sign may differ, unless it is one of numbers, parameters and k
         steady = node.op not in JUMPS or not any(n.role in ("state", "next", "let") for n in node.walk())
         known = SCALAR_FUNCTIONS.get(node.op) if steady else None
-        if all(isinstance(a, sp.Expr) for a in args) and node.type.kind == "scalar":
-            if known is not None and not any(self.model.undefined & free(a) for a in args):
-                result = known(*args)
-                if not result.has(sp.zoo, sp.nan, sp.oo):
-                    return result
-                return self.undefined(node, args)
+        number = node.type.kind == "scalar" and all(isinstance(a, sp.Expr) for a in args)
+        if number and known is not None and not any(self.model.undefined & free(a) for a in args):
+            result = known(*args)
+            return result if not result.has(sp.zoo, sp.nan, sp.oo) else self.undefined(node, args)
         if known is not None and all(isinstance(a, Vector) and a.atoms <= {ONES} for a in args):
             ones = [a.part(ONES).terms.get((), sp.Integer(0)) for a in args if isinstance(a, Vector)]
             if all(set(a.part(ONES).terms) <= {()} for a in args if isinstance(a, Vector)):

@@ -4,7 +4,7 @@ import itertools
 import numpy as np
 
 from .classical import States
-from .mathematics import Array, Instance, Weights, at_least, between, detached, elu, larger, smaller, within
+from .mathematics import Array, Instance, Weights, at_least, between, detached, elu, larger, sigmoid, smaller, within
 from .networks import Network, of_scalars, pooled
 
 
@@ -130,6 +130,31 @@ def l2o_pa(w: Weights, p: Instance, activation: str = "relu") -> States:
         old, x = x, p.prox_r(y - P * g, P)
         y = x + A * (x - old)
         yield {"x": x, "y": y}
+
+
+def l2o_p(w: Weights, p: Instance) -> States:
+    x, phi = p.zero, Network(w, len(p.zero))
+    while True:
+        g = p.grad_f(x)
+        (P,) = phi(detached(x), detached(g))
+        P = between(P, 0, 2 / p.L)
+        x = p.prox_r(x - P * g, P)
+        yield {"x": x}
+
+
+def l2o_pa_certified(w: Weights, p: Instance, eps: float = 0.1, delta: float = 0.05) -> States:
+    """P rises to no more than 1/L, and falls to no less than what the last step's a allows"""
+    x, y, a, phi = p.zero, p.zero, p.zero, Network(w, len(p.zero))
+    P = np.full(len(x), 1.0) / p.L
+    while True:
+        g = p.grad_f(y)
+        q, t = phi(detached(y), detached(g))
+        low = smaller(larger(a * a * P / (1 - delta), eps / p.L), 1 / p.L)
+        P = low + (1 / p.L - low) * sigmoid(q)
+        a = (1 - delta) ** 0.5 * np.tanh(t)
+        old, x = x, p.prox_r(y - P * g, P)
+        y = x + a * (x - old)
+        yield {"x": x, "y": y, "a": a, "p": P}
 
 
 def l2o_pa_official(w: Weights, p: Instance) -> States:

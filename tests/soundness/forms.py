@@ -65,7 +65,7 @@ class Reader:
         if name == "g+":
             return self.g
         if atom in rule.points:
-            return self.instance.grad(self.vector(rule.points[atom]))  # type: ignore[index]
+            return self.instance.grad(self.vector(rule.points[atom]))
         if name.endswith("+"):
             return np.asarray(self.run.values["next", name[:-1]])
         if name in self.state:

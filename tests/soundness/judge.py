@@ -88,7 +88,7 @@ def needed(program: ir.Algorithm, target: TargetReport, rng: np.random.Generator
 
 
 def fails(
-    program: ir.Algorithm, target: TargetReport, parameters: Growing, rng: np.random.Generator, trials: int
+    program: ir.Algorithm, target: TargetReport, parameters: Parameters, rng: np.random.Generator, trials: int
 ) -> bool:
     """Whether a solution moves on some problem; True where the rule or the parameters are none."""
     for instance in problems(program, target.fixed_point.target, rng, trials):
