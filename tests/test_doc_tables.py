@@ -14,6 +14,8 @@ import torch
 from pages import LANGUAGE, ROOT, THEORY, check, code, errors, framed, read, table
 
 import l2ogen
+from l2ogen import pipeline
+from l2ogen.analysis.report import examine
 from l2ogen.cli import main
 from l2ogen.core import ir
 from l2ogen.core.operators import CALLS, INFIX
@@ -121,6 +123,20 @@ def test_python_names() -> None:
         for call in code(row[0]):
             owner, _, name = call.partition("(")[0].partition(".")
             assert hasattr({"l2ogen": l2ogen, "spec": l2ogen.Spec}[owner], name), call
+
+
+def test_keys_of_verdicts() -> None:
+    """The table of JSON keys is what a report of `check --json` has."""
+    program = pipeline.check(Source.read(ROOT / "specs" / "ista.l2o")).program
+    assert isinstance(program, ir.Algorithm)
+    (target,) = examine(program).as_dicts()
+    rows = table(LANGUAGE, "key", "holds")
+    assert ["target", "problem", *(code(row[0])[0] for row in rows)] == list(target)
+    assert [code(row[0])[0] for row in table(LANGUAGE, "key", "says")] == list(target)[2:]
+    for row in rows:
+        found = target[code(row[0])[0]]
+        first = found[0] if isinstance(found, list) else found
+        assert set(first) <= set(code(row[1])) <= set(first) | {"uniform", "equilibrium"}, row
 
 
 # ---- docs/theory.md ----------------------------------------------------------------------------------------

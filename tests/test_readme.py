@@ -4,6 +4,8 @@ from pathlib import Path
 
 import l2ogen
 from l2ogen import pipeline
+from l2ogen.analysis import report
+from l2ogen.core import ir
 from l2ogen.diagnostics import render
 from l2ogen.source import Source
 
@@ -20,6 +22,16 @@ def block(start: str) -> str:
 
 def test_the_file_is_what_the_rule_stands_for() -> None:
     assert block("algorithm Rule") == l2ogen.rule(RULE).text
+
+
+def test_the_verdict_is_as_shown() -> None:
+    """The lines behind the declared ranges are a part of what `check` says of the rule, in its order."""
+    program = pipeline.check(Source("<rule>", l2ogen.rule(RULE).text)).program
+    assert isinstance(program, ir.Algorithm)
+    said = report.text(report.examine(program), lambda text, style: text).splitlines()
+    shown = block("$ l2ogen check -e").splitlines()
+    verdict = [line for line in shown[shown.index("  for minimizers of F"):] if line != "..."]
+    assert len(verdict) == 4 and [line for line in said if line in verdict] == verdict
 
 
 def test_the_mistake_looks_as_shown() -> None:
