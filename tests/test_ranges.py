@@ -35,8 +35,9 @@ RANGES: dict[str, dict[str, Bounds]] = {
     "composite_form": {"P": STEP, "b": ENVELOPE},
     "horizon_one": {"P1": STEP, "P2": over_L(-2, 2), "A": two_sided(-2, 2), "B": two_sided(-2, 2), "b1": ENVELOPE,
                     "b2": ENVELOPE},
-    "hyperlista": {"c1": at_least(5e-5), "c2": at_least(2e-5), "c3": at_least(4e-4), "theta": at_least(0),
+    "hyperlista": {"c1": at_least(7.5e-5), "c2": at_least(1.5e-5), "c3": at_least(4e-4), "theta": at_least(0),
                    "beta": at_least(0), "p": two_sided(0, 1, 0)},
+    "l2o_p": {"P": STEP},
     "l2o_pa": {"P": STEP, "A": UNIT},
     "l2o_pa:official": {"P": over_L(0, 2 * 0.9999, 0), "A": two_sided(0, 2, 0)},
     "learned_step": {"alpha": STEP},
@@ -56,7 +57,7 @@ RANGES: dict[str, dict[str, Bounds]] = {
     "smooth_form": {"P": STEP, "b": ENVELOPE},
 }  # fmt: skip
 WITHOUT = {"adam", "adam:usual", "adam_hd", "fista", "fista_restart", "gd", "gd_momentum", "ista", "l2o_dm",
-           "l2o_dm:original", "ppa", "rnnprop"}  # fmt: skip
+           "l2o_dm:original", "l2o_pa_certified", "ppa", "rnnprop"}  # fmt: skip
 SWEPT = {name: [key for key, fact in facts.items() if fact[1](torch.ones(1), 0) != float("inf")]
          for name, facts in RANGES.items() if name != "hyperlista"}  # fmt: skip
 ROUNDING = 1e-6
@@ -129,7 +130,7 @@ def layered(one: Instance) -> dict[str, dict[str, Array | float]]:
     tied: dict[str, Array | float] = {"W": A / L, "gamma_k": 1, "theta_k": 0.1 / L}
     analytic: dict[str, Array | float] = {"W": analytic_weight(A), "gamma_k": 1, "theta_k": 0.4 / L}
     W = symmetric_weight(A)
-    hyper: dict[str, Array | float] = {"W": W, "B": np.linalg.pinv(A), "mu": coherence(W, A), "c1": 0.05, "c2": 0.02,
+    hyper: dict[str, Array | float] = {"W": W, "B": np.linalg.pinv(A), "mu": coherence(W, A), "c1": 0.075, "c2": 0.015,
                                        "c3": 0.4}  # fmt: skip
     return {"lista": free, "lista_ss": free, "lista_cp": coupled, "lista_cpss": coupled, "tilista": tied,
             "tilista:plain": tied, "alista": analytic, "alista:plain": analytic, "hyperlista": hyper,

@@ -134,5 +134,5 @@ def test_tails_stay_in_the_range(tail: str) -> None:
     """Behind the last layer facts hold, too, or the file is wrong."""
     text = spec(COMPOSITE, "x+ = prox_{r, a_k}(x - a_k*grad f(x))", f"learned a_k in R with 0.5/L <= a_k < 1/L tail {tail}")
     made = pipeline.check(Source("trap.l2o", text))
-    assert [d.code for d in made.diagnostics] == ["L2O412"]
+    assert [d.code for d in made.diagnostics] == ["L2O414"]
     assert pipeline.check(Source("trap.l2o", text.replace(tail, "0.75/L"))).ok

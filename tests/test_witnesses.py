@@ -297,10 +297,14 @@ def test_proved_fixed_points_have_no_residual(title: str) -> None:
 @pytest.mark.parametrize("title", REFUTED)
 def test_refuted_fixed_points_have_witnesses_that_replay(title: str) -> None:
     program, rng = algorithm(title), np.random.default_rng(6)
+    kinked = {f.role for f in program.functions} == {"F"}  # a subgradient that is taken at x* may happen to be 0
+    found = []
     for _ in range(4):
-        instance = fitting.instance_for(program, program.target, rng, 3)
-        witness = witnesses.refute_fixed_point(program, instance, Parameters.sample(program, rng, edge=0.0), 3)
-        assert witness is not None and witness["residual"] > 1e-4
+        instance = fitting.instance_for(program, program.target, rng, 3, "group" if kinked else None)
+        found.append(witnesses.refute_fixed_point(program, instance, Parameters.sample(program, rng, edge=0.0), 3))
+    assert any(found) if kinked else all(found)
+    for witness in filter(None, found):
+        assert witness["residual"] > 1e-4
         assert witnesses.replay(program, json.loads(json.dumps(witness))) == witness["residual"]
 
 

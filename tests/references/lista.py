@@ -89,8 +89,8 @@ def alista_plain(w: Weights, p: Instance) -> States:
 
 
 def hyperlista(w: Weights, p: Instance) -> States:
-    """The facts c > 0 keep a thousandth of the initial values 0.05, 0.02, 0.4 as their margin."""
-    c1, c2, c3 = at_least(w["c1"], 5e-5), at_least(w["c2"], 2e-5), at_least(w["c3"], 4e-4)
+    """The facts c > 0 keep a thousandth of the initial values 0.075, 0.015, 0.4 as their margin."""
+    c1, c2, c3 = at_least(w["c1"], 7.5e-5), at_least(w["c2"], 1.5e-5), at_least(w["c3"], 4e-4)
     W = symmetric_weight(p.A)
     mu, inverse = coherence(W, p.A), np.linalg.pinv(p.A)
     x, x_prev = p.zero, p.zero

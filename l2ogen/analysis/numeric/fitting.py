@@ -97,7 +97,8 @@ def with_data(program: ir.Algorithm, target: str, rng: np.random.Generator, n: i
     else:
         made = lasso(rng, m, n, float(rng.uniform(0.1, 0.5)), names, count)
     weights = [d.name for d in program.data if d.type.kind == "scalar"]
-    data = made.data | dict.fromkeys(weights, made.r.weight)
+    weight = made.r.weight or float(rng.uniform(0.1, 0.5))  # a recovery has no r, but the rule may have thresholds
+    data = made.data | dict.fromkeys(weights, weight)
     return replace(made, data=data, scaling=(*made.scaling, *weights))
 
 

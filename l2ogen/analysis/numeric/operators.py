@@ -76,6 +76,28 @@ def inverse(M: Array) -> Array:
     return np.reciprocal(M) if M.ndim == 1 else np.asarray(np.linalg.inv(M), dtype=float)
 
 
+def shrink_l2(v: Array, theta: Value) -> Array:
+    """The prox of theta*||.||_2, along the last axis."""
+    size = np.linalg.norm(v, axis=-1, keepdims=True)
+    return v * np.maximum(1 - theta / np.maximum(size, np.finfo(float).tiny), 0)
+
+
+def unit(v: Array) -> Array:
+    """v/||v||_2 along the last axis, and 0 for 0."""
+    size = np.linalg.norm(v, axis=-1, keepdims=True)
+    return np.asarray(v / np.where(size > 0, size, 1.0))
+
+
+def groups(v: Array, size: Value) -> Array:
+    """Neighbours in rows, (groups, size)."""
+    return v.reshape(-1, int(size))
+
+
+def indicator(v: Array, low: Value | None, high: Value | None) -> Value:
+    inside = (low is None or bool(np.all(v >= low))) and (high is None or bool(np.all(v <= high)))
+    return np.float64(0.0 if inside else np.inf)
+
+
 OPERATORS: dict[str, Callable[..., Value]] = {
     "sqrt": np.sqrt, "exp": np.exp, "log": np.log, "tanh": np.tanh, "sigmoid": sigmoid,
     "relu": lambda v: np.maximum(v, 0.0), "elu": elu, "softplus": lambda v: np.logaddexp(0.0, v),
@@ -92,6 +114,10 @@ OPERATORS: dict[str, Callable[..., Value]] = {
     "norm_2_squared": lambda v: np.dot(v, v), "norm_inf": lambda v: np.abs(v).max(),
     "norm_0": lambda v: np.float64(np.count_nonzero(v)), "norm_F": np.linalg.norm,
     "spectral": lambda M: np.sqrt(spectral_squared(M)), "spectral_squared": spectral_squared,
+    "group_l2": lambda v, size: np.linalg.norm(groups(v, size), axis=-1).sum(),
+    "unit": unit, "shrink_l2": shrink_l2, "indicator": indicator,
+    "group_unit": lambda v, size: unit(groups(v, size)).ravel(),
+    "shrink_groups": lambda v, theta, size: shrink_l2(groups(v, size), theta).ravel(),
 }  # fmt: skip
 """All of core/operators.py but `compare`, which needs its sign."""
 

@@ -76,8 +76,7 @@ class Space:
     def _sym_from_raw(self, raw: Array, low_known: bool, high_known: bool) -> Array:
         eye, gram = np.eye(len(raw)), raw @ raw.T
         if low_known and high_known:
-            share = np.linalg.solve(eye + gram, gram)
-            return self.low * eye + (self.high - self.low) * (share + share.T) / 2
+            return self.low * eye + (self.high - self.low) * gram / (1 + spectral_squared(raw))
         if low_known:
             return self.low * eye + gram
         return self.high * eye - gram if high_known else (raw + raw.T) / 2
