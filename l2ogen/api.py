@@ -19,6 +19,7 @@ from .source import Source
 from .syntax import tree as t
 
 if TYPE_CHECKING:
+    from .analysis.report import Report
     from .runtime import Run
 
 
@@ -64,6 +65,18 @@ class Spec:
         if not self.checked.ok:
             raise SpecError(self.diagnostics, self.checked.source)
         return self
+
+    def verdicts(self) -> Report:
+        """What is true of this algorithm: `print(spec.verdicts())`, or `.as_dicts()` as in `check --json`.
+
+        Raises SpecError if it has mistakes, TypeError for a problem.
+        """
+        from .analysis.report import examine
+
+        program = self.check().checked.program
+        if not isinstance(program, ir.Algorithm):
+            raise TypeError("verdicts are about algorithms; this is a problem")
+        return examine(program)
 
     def files(self, problem: str | None = None) -> dict[str, str]:
         """File name -> generated text, with the named problem instead of the one under `train`."""

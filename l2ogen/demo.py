@@ -50,15 +50,17 @@ def run(folder: Path, console: Console, *, rule: str = RULE, data: Path | None =
     spec = api.rule(rule).check()
     console.rule("2. what it stands for: the file, no mistakes", align="left")
     console.print(spec.text, highlight=False, markup=False)
-    console.rule("3. the generated step", align="left")
+    console.rule("3. what is true of it", align="left")
+    console.print(str(spec.verdicts()), highlight=False, markup=False)
+    console.rule("4. the generated step", align="left")
     code = spec.files()[f"{spec.stem}.py"]
     console.print(Syntax(_step(code), "python", background_color="default"))
-    console.rule("4. training", align="left")
+    console.rule("5. training", align="left")
     torch.set_num_threads(1)  # matrices this small are slower on two threads, far slower on a busy machine
     made = spec.train(folder / "run", **settings)
     write_text(folder / "rule.l2o", spec.text)
     console.print(f"best validation {made.best:.5g} after step {made.best_step}, {made.seconds:.0f} s")
-    console.rule("5. comparison on problems that training never saw", align="left")
+    console.rule("6. comparison on problems that training never saw", align="left")
     comparisons = _compare(made, data)
     for comparison in comparisons:
         console.print(comparison.table(AT))
@@ -68,7 +70,7 @@ def run(folder: Path, console: Console, *, rule: str = RULE, data: Path | None =
     write_text(
         folder / "comparison.json", json.dumps([json.loads(c.to_json(AT)) for c in comparisons], indent=1) + "\n"
     )
-    console.rule("6. made", align="left")
+    console.rule("7. made", align="left")
     contents = {
         "rule.l2o": "the spec, to keep and edit",
         f"run/{spec.stem}.py": "the torch module; imports torch alone",

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+import l2ogen
 from l2ogen.cli import main
 
 RULE = "x+ = prox_r,P(y - P*grad f(y)); y+ = x+ + A*(x+ - x)"
@@ -197,3 +198,10 @@ def test_eval_takes_a_problem_beside_the_spec(tmp_path: Path) -> None:
     code, output = run("eval", "ista", "fista", "--on", str(tmp_path / "mine.l2o"), "--instances", "4", "--iterations", "5")
     assert code == 0 and "ISTA" in output and "mine" in output
     assert run("eval", "lasso")[0] == 1 and run("eval", ".")[0] == 2 and run("eval", "ista", "--instances", "0")[0] == 2
+
+
+def test_verdicts_from_python() -> None:
+    report = l2ogen.load("lista").verdicts()
+    assert "W1_k*A + W2_k - I -> 0" in str(report) and report.as_dicts()[0]["fixed_point"]["verdict"] == "conditional"
+    with pytest.raises(TypeError):
+        l2ogen.load("lasso").verdicts()

@@ -56,6 +56,9 @@ class Report:
     program: ir.Algorithm
     targets: list[TargetReport] = field(default_factory=list)
 
+    def __str__(self) -> str:
+        return text(self, lambda shown, _: shown)
+
     def as_dicts(self) -> list[dict[str, Any]]:
         return [t.as_dict() for t in self.targets]
 
