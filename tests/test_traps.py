@@ -105,6 +105,23 @@ def test_not_refuted(what: str) -> None:
 
 
 NO_CERTIFICATE = {
+    "a step of f that only looks at r": spec(
+        COMPOSITE, "x+ = x - a*grad f(x)", "predicted a in R = phi(r(x)) with 0 < a < 1/L", POOLED),
+    "an averaged step of f that only looks at r": spec(
+        COMPOSITE, "v+ = 0.5*v + 0.5*grad f(x); x+ = x - 1/L*v+ + 0*r(x)*x", states="x, v"),
+    "a prox of r that only looks at f": spec(
+        COMPOSITE, "x+ = prox_r,P(x)", "predicted P in diag(n) = phi(x, f(x)) with 0 < P < 1/L", PER_COORDINATE),
+    "the other root of FISTA's recursion": spec(
+        COMPOSITE, "x+ = prox_{r, 1/L}(y - 1/L*grad f(y)); t+ = (1 - sqrt(1 + 4*t^2))/2; y+ = x+ + ((t - 1)/t+)*(x+ - x)",
+        states="x, y").replace("x, y in R^n = 0", "x, y in R^n = 0; t in R = 1"),
+    "a metric that does not commute with the momentum": spec(
+        SMOOTH, "x+ = y - P*grad f(y); y+ = x+ + A*(x+ - x)",
+        "learned P in sym(n) with 0.01/L <= P <= 1/L; learned A in diag(n) with -0.9 <= A <= 0.9", states="x, y"),
+    "a datum called L that is no Lipschitz constant": spec(
+        COMPOSITE.replace("{ f", "{ data { L in R with L > 0 }; f").replace("smooth(L)", "smooth(M)"),
+        "x+ = prox_{r, 1/L}(x - 1/L*grad f(x))"),
+    "gradients of minibatches": spec(SMOOTH, "x+ = x - 1/L*stochgrad f(x)"),
+    "a step that vanishes": spec(SMOOTH, "x+ = x - a_k/L*grad f(x)", "learned a_k in R with a_k > 0, a_k -> 0 like 1/(k + 1)^2"),
     "a tail ends at 0": spec(
         COMPOSITE, "x+ = prox_{r, a_k}(x - a_k*grad f(x))", "learned a_k in R with 0 < a_k < 1/L tail decay(0.9)"),
     "a step that is longer than that of the prox": spec(
@@ -117,6 +134,20 @@ NO_CERTIFICATE = {
 @pytest.mark.parametrize("what", NO_CERTIFICATE)
 def test_no_certificate(what: str) -> None:
     assert targets(NO_CERTIFICATE[what])[0].convergence.verdict != "proved"
+
+
+NOT_EXACT = {
+    "a step that vanishes": spec(SMOOTH, "x+ = x - a_k/L*grad f(x)", "learned a_k in R with a_k > 0, a_k -> 0 like 1/(k + 1)^2"),
+    "a distance that vanishes times what grows": spec(
+        COMPOSITE, "x+ = prox_{r, 1/L}(x + p_k*(y - x) - 1/L*grad f(x)); y+ = x+ + c",
+        "fixed p_k in R = k; predicted c in R^n = phi(x) with c -> 0 like 1/(k + 1)^0.5", PER_COORDINATE, "x, y"),
+    "a step of f that only looks at r": NO_CERTIFICATE["a step of f that only looks at r"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", NOT_EXACT)
+def test_not_exact(what: str) -> None:
+    assert targets(NOT_EXACT[what])[0].exactness.verdict != "proved"
 
 
 @pytest.mark.parametrize("formula", ["2*(1 + 1/(k + 1))", "1/(k + (2 - k))", "1/(k + 1)/((1 + 1/(k + 1)) - 1)"])

@@ -81,7 +81,7 @@ def enforced(p: ir.Parameter) -> tuple[sp.Expr | None, sp.Expr | None]:
     bound = end(f.bound) if f.bound is not None else None
     low, high = (end(f.range.low), end(f.range.high)) if f.range is not None else (None, None)
     margin = sp.Rational(str(f.margin))
-    if p.tail.kind == "decay":  # which ends at 0
+    if p.tail.kind == "decay" or p.facts.vanishes:  # which ends at 0
         hull = [sp.Integer(0), *(e for e in (low, high) if e is not None)]
         scaled = [sp.simplify(e * L) if e.has(L) else e for e in hull]
         if any(not e.is_number for e in scaled):
@@ -108,7 +108,7 @@ def interval(expr: sp.Expr, model: Model) -> Interval:
     substitution: dict[sp.Symbol, sp.Expr] = {}
     ranges: dict[sp.Symbol, Interval] = {}
     for s in expr.free_symbols:
-        if s.name == "L" or s.name in {f.lipschitz for f in model.program.functions}:
+        if s.name in {f.lipschitz for f in model.program.functions}:
             substitution[s] = L
             continue
         p = next((p for p in model.program.parameters if p.name == s.name), None)
@@ -191,7 +191,7 @@ def metric(op: Operator, model: Model, times_L: bool = True) -> Metric | None:
     smooth = next((f.lipschitz for f in model.program.functions if f.lipschitz), None)
     if times_L and smooth is not None:
         expr = expr * sp.Symbol(smooth, positive=True)
-    names = tuple(sorted(s.name for s in expr.free_symbols if s.name not in ("L", smooth)))
+    names = tuple(sorted(s.name for s in expr.free_symbols if s.name != smooth))
     parameters = [p for p in model.program.parameters if p.name in names]
     varies = "k" in names or any(p.per_iteration or p.kind == "predicted" for p in parameters)
     if any(n not in {p.name for p in parameters} for n in names):

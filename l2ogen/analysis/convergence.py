@@ -38,6 +38,9 @@ def convergence(model: Model, form: NormalForm | None) -> Convergence:
     """The strongest certificate that applies; unknown with the reason nearest to one."""
     if model.target != "minimizer":
         return Convergence("unknown", because="convergence is decided for minimizers")
+    lines = [s.value for s in model.program.statements if isinstance(s, ir.Assignment)]
+    if any(n.op == "stochgrad" for line in lines for n in line.walk()):
+        return Convergence("unknown", because="convergence is decided for full gradients, not for those of minibatches")
     guard = model.program.safeguard
     if guard is not None:
         return _safeguarded(model, guard)
@@ -242,12 +245,13 @@ def _inertial(model: Model, form: NormalForm | None) -> Convergence | None:
     if None in biases:
         raise Unknown("nothing makes the biases vanish")
     share = momentum.values.size**2 * mixing.values.high
-    ratio = 1.0 if step.constant else step.values.low / step.values.high
+    commute = step.scalar or momentum.scalar or {x.kind for op in (form.P, form.A) for x in op.letters} == {"diag"}
+    ratio = 1.0 if step.constant and commute else step.values.low / step.values.high
     if not certified and not share < ratio:
         limit = ratio**0.5 / mixing.values.high**0.5 if mixing.values.high else INF
         raise Unknown(
             f"|A| reaches {_number(momentum.values.size)}, the certificate needs |A| < {_number(limit)}"
-            + ("" if step.constant else f" for steps between {_shown(step, model)}")
+            + ("" if step.constant and commute else f" for steps between {_shown(step, model)}")
         )
     plain = mixing.values == Interval(1, 1)
     theorem = "C2" if plain else "C2c"
@@ -288,6 +292,8 @@ def _fista(model: Model, form: NormalForm | None) -> Convergence | None:
         if t not in a.free_symbols or after.free_symbols != {t}:
             continue
         recursion = sp.simplify(after**2 - after - t**2)
+        if after.subs(t, 1) < 1:  # the other root of the recursion
+            continue
         if recursion != 0 or sp.simplify(a - (t - 1) / after) != 0 or exact(s.init) != 1:
             continue
         inits = {x.name: x.init for x in model.program.states}
@@ -350,6 +356,8 @@ def _heavy_ball(model: Model, rule: General) -> tuple[sp.Expr | None, sp.Expr | 
         return None, None
     rest = update - Vector.of(x)
     prox = rest.part(Atom("g+", "subgradient"))
+    if model.has("r") and prox.is_zero:
+        raise Unknown("the step takes no prox of r")
     others = [a for a in rest.atoms if a not in (x, grad, Atom("g+", "subgradient"))]
     if len(others) != 1:
         return None, None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from .bounds import metric
+from .bounds import INF, metric
 from .convergence import summability
 from .fixed_point import FixedPoint
 from .model import Model
@@ -32,6 +32,10 @@ def exactness(model: Model, found: FixedPoint, form: NormalForm | None) -> Exact
         return Exactness("unknown", f"P = {form.P} is not bounded away from 0")
     if summability(form.b1, model) is None or summability(form.b2, model) is None:
         return Exactness("unknown", "biases that do not vanish can balance the gradient")
+    second = metric(form.P if form.prox_form else form.P2, model, times_L=model.has("f"))
+    weights = (metric(form.B, model, times_L=False), second)
+    if not form.b2.is_zero and any(w is None or w.values.size == INF for w in weights):
+        return Exactness("unknown", "y tends to x, but what multiplies their distance is not bounded")
     if form.P2 != form.P and not form.P2.is_zero and not form.prox_form:
         return Exactness("unknown", "two gradients with steps of their own")
     return Exactness("proved", "x = prox_{r, P}(x - P*grad f(x)) with P > 0 holds at minimizers alone")

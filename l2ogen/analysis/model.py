@@ -138,6 +138,8 @@ def models(program: ir.Algorithm) -> list[Model]:
     bound = program.training.problem
     if bound is None or not _is_lasso(bound, matrices[0].name, measured):
         return [Model(program, "minimizer")]
+    assert bound.prox is not None and bound.prox.value is not None
+    weight = sp.Symbol(bound.prox.value.args[0].name, positive=True)
     return [
         Model(program, t, weight, matrix, measured, bound.name) for t in ("minimizer", "recovery")
     ]

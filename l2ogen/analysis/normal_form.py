@@ -63,7 +63,11 @@ def normal_form(model: Model) -> NormalForm:
     at_y = _of(gradients, rule, y).scaled(sp.Integer(-1)) if y is not None else Operator()
     if any(p not in (Vector.of(x), y) for p in (rule.points[a] for a in gradients)):
         raise Unknown("gradients at more than one point besides the iterate")
-    P = cg if model.has("r") and not cg.is_zero else at_x + at_y
+    if model.has("r") and cg.is_zero:
+        raise Unknown("the step takes no prox of r")
+    if model.has("f") and not gradients:
+        raise Unknown("the step takes no gradient of f")
+    P = cg if model.has("r") else at_x + at_y
     B = Operator()
     if y is not None:
         B = _share(update, y, x, at_y, P)

@@ -44,7 +44,7 @@ def _unknown(found: FixedPoint, reason: str) -> FixedPoint:
 
 
 def _search(program: ir.Algorithm, target: str) -> dict[str, Any] | None:
-    """The smallest witness, if the residual shows for nearly all of several draws."""
+    """The smallest witness among several draws, None if the residual shows for none."""
     best: dict[str, Any] | None = None
     shown = 0
     for draw in range(DRAWS):

@@ -13,7 +13,7 @@ from .cycles import refute_by_huber
 from .fitting import modulus, properties
 from .instances import Instance, quadratic
 from .interpreter import CannotRun, Run
-from .parameters import Parameters
+from .parameters import Inadmissible, Parameters
 from .recurrences import refute_by_quadratic
 
 
@@ -58,6 +58,6 @@ def search(program: ir.Algorithm, L: float = 1.0, most: int = 400) -> dict[str, 
             found = refute_by_huber(program, Parameters.constant(program, values), L)
             if found is not None:
                 return found
-    except CannotRun:
+    except (CannotRun, Inadmissible):  # what vanishes and is not 0 is no constant
         return None
     return None
