@@ -137,6 +137,16 @@ def test_continuation_lines(text: str) -> None:
         assert not parsed.diagnostics and parsed.tree == one
 
 
+def test_a_statement_that_wraps_shares_no_line() -> None:
+    long = "learned theta_k in R^n init 0.1/L with theta_k >= 0, theta_k -> 0 like 1/(k + 1)^2 tail decay(0.95); learned g in R"
+    source = Source("t", f"algorithm T\nparameters {{\n{long} init 0\n}}\n")
+    parsed = parse(source)
+    once = fmt(parsed.tree, source, parsed.comments)
+    again = parse(Source("t", once))
+    assert "\n  learned g in R init 0\n" in once
+    assert fmt(again.tree, again.source, again.comments) == once
+
+
 def test_semicolons_and_newlines_separate_statements() -> None:
     trees = {show(parse(Source("t", s), "rule").tree.items[1]) for s in ("a = 1; b = 2", "a = 1\nb = 2", "a = 1;;\n; b = 2")}
     assert trees == {"b = 2"}

@@ -78,11 +78,11 @@ class _Printer:
     def same_line(self, start: int, end: int) -> bool:
         return self.source is not None and "\n" not in self.source.text[start:end]
 
-    def joined(self, previous: t.Node, part: t.Node) -> bool:
+    def joined(self, previous: t.Node, part: t.Node, indent: int) -> bool:
         """Whether a statement shares the line of the one before, as in the source, if it fits."""
         if isinstance(previous, t.Block | t.Doc) or isinstance(part, t.Block | t.Doc):
             return False
-        if not self.same_line(previous.span.start, part.span.end):
+        if not self.same_line(previous.span.start, part.span.end) or len(self.wrapped(previous, indent)) > 1:
             return False
         return len(self.lines[-1]) + len(self.text(part)) < WIDTH
 
@@ -99,7 +99,7 @@ class _Printer:
             self.comment_beside(node.span.start)
             previous: t.Node | None = None
             for part in node.body:
-                if previous is not None and self.joined(previous, part):
+                if previous is not None and self.joined(previous, part, len(indent) + 2):
                     self.lines[-1] += "; " + self.text(part)
                     self.comment_beside(part.span.end)
                 else:
