@@ -1,0 +1,143 @@
+"""The table of docs/theory.md's claims: what `check` must say about the rules of the field, and about rules near them."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+
+import l2ogen
+from l2ogen import pipeline
+from l2ogen.analysis.report import Report, TargetReport, examine
+from l2ogen.core import ir
+from l2ogen.source import Source
+
+SMOOTH = "problem { f(x) : convex, smooth(L); minimize f(x) }"
+PROXIMABLE = "problem { r(x) : convex, proximable; minimize r(x) }"
+COMPOSITE = "problem { f(x) : convex, smooth(L); r(x) : convex, proximable; minimize f(x) + r(x) }"
+LASSO = "problem { f(x) : convex, smooth(L); r(x) : convex, proximable; data { A in R^(m, n); b in R^m; lam in R with lam > 0 }; minimize f(x) + r(x) }\ntrain { on lasso(m = 8, n = 16, sparsity = 2) }"
+
+
+def rule(problem: str, update: str, parameters: str = "", states: str = "x in R^n = 0", networks: str = "") -> str:
+    blocks = [networks and f"networks {{ {networks} }}", parameters and f"parameters {{ {parameters} }}"]
+    return "\n".join(["algorithm T", problem, *filter(None, blocks), f"state {{ {states} }}", f"update {{ {update} }}"])
+
+
+NET = "phi = lstm(hidden = 4, layers = 1) per coordinate"
+TWO = "x, y in R^n = 0"
+INERTIAL = "x+ = prox_r,P(y - P*grad f(y)); y+ = x+ + A*(x+ - x)"
+BIASED = "x+ = prox_r,P((I - B)*(x - P*grad f(x)) + B*(y - P*grad f(y)) - b1); y+ = x+ + A*(x+ - x) + b2"
+PGD = "x+ = prox_r,a(x - a*grad f(x))"
+
+# rule: fixed point, convergence with its theorem and kind
+RULES: dict[str, tuple[str, str, str]] = {
+    "1 gradient descent": (rule(SMOOTH, "x+ = x - a*grad f(x)", "learned a in R with 0 < a < 2/L"), "proved", "proved C1s iterates"),
+    "1 steps of 2/L": (rule(SMOOTH, "x+ = x - a*grad f(x)", "fixed a in R = 2/L"), "proved", "unknown"),
+    "1 steps beyond": (rule(SMOOTH, "x+ = x - a*grad f(x)", "learned a in R with 0 < a < 3/L"), "proved", "refuted"),
+    "1 wrong sign": (rule(SMOOTH, "x+ = x + a*grad f(x)", "fixed a in R = 1/L"), "proved", "refuted"),
+    "3 proximal point": (rule(PROXIMABLE, "x+ = prox_r,a(x)", "learned a in R init 1 with a > 0.1"), "proved", "proved C1s iterates"),
+    "4 proximal gradient": (rule(COMPOSITE, PGD, "learned a in R with 0 < a < 2/L"), "proved", "proved C1s iterates"),
+    "4 steps beyond": (rule(COMPOSITE, PGD, "fixed a in R = 2.5/L"), "proved", "refuted"),
+    "4 another metric in the prox": (rule(COMPOSITE, "x+ = prox_r,a(x - 0.5*a*grad f(x))", "fixed a in R = 1/L"), "refuted", "unknown"),
+    "5 ISTA as soft": (rule(LASSO, "x+ = soft(x - 1/L*A'*(A*x - b), lam/L)"), "proved", "unknown"),
+    "7 momentum": (rule(SMOOTH, "v+ = beta*v + (1 - beta)*grad f(x); x+ = x - a*v+", "fixed a in R = 1/L; fixed beta in R = 0.9", "x, v in R^n = 0"), "proved", "proved C4 values"),
+    "7 steps too long for beta": (rule(SMOOTH, "v+ = beta*v + (1 - beta)*grad f(x); x+ = x - a*v+", "fixed a in R = 50/L; fixed beta in R = 0.9", "x, v in R^n = 0"), "proved", "refuted"),
+    "15 steps that vanish": (rule(SMOOTH, "x+ = x - a_k*tanh(phi(x, grad f(x)))", "learned a_k in R init 0.1 with a_k -> 0", networks=NET), "proved", "unknown"),
+    "17 published ranges": (rule(COMPOSITE, INERTIAL, "predicted P, A in diag(n) = phi(y, grad f(y)) with 0 < P < 2/L, 0 < A < 1", TWO, NET), "proved", "refuted"),
+    "17 a step of any sign": (rule(COMPOSITE, "x+ = prox_r,P(x - P*grad f(x))", "predicted P in diag(n) = phi(x, grad f(x))", "x in R^n = 0", NET), "conditional", "refuted"),
+    "18 free biases": (rule(COMPOSITE, BIASED, "predicted P, B, A in diag(n), b1, b2 in R^n = phi(y, grad f(y)) with 0 < P < 2/L, 0 < B < 1, 0 < A < 1", TWO, NET), "refuted", "refuted"),
+    "18 envelopes": (rule(COMPOSITE, BIASED, "predicted P, B, A in diag(n), b1, b2 in R^n = phi(y, grad f(y)) with 0 < P < 2/L, 0 < B < 1, 0 < A < 1, b1 -> 0 like 1/(k + 1)^2, b2 -> 0 like 1/(k + 1)^2", TWO, NET), "proved", "refuted"),
+    "22 P alone": (rule(COMPOSITE, "x+ = prox_r,P(x - P*grad f(x))", "predicted P in diag(n) = phi(x, grad f(x)) with 0.1/L < P < 1.9/L", networks=NET), "proved", "proved C1v values"),
+    "22 P beyond 2/L": (rule(COMPOSITE, "x+ = prox_r,P(x - P*grad f(x))", "predicted P in diag(n) = phi(x, grad f(x)) with 0.1/L < P < 2.1/L", networks=NET), "proved", "refuted"),
+    "23 A alone": (rule(COMPOSITE, "x+ = prox_r,1/L*I(y - 1/L*grad f(y)); y+ = x+ + A*(x+ - x)".replace("1/L*I", "a").replace("1/L*grad", "a*grad"), "fixed a in R = 1/L; predicted A in diag(n) = phi(y, grad f(y)) with 0 < A < 0.9", TWO, NET), "proved", "proved C2 values"),
+    "23 A beyond 1": (rule(COMPOSITE, "x+ = prox_r,a(y - a*grad f(y)); y+ = x+ + A*(x+ - x)", "fixed a in R = 1/L; predicted A in diag(n) = phi(y, grad f(y)) with 0 < A < 1.5", TWO, NET), "proved", "refuted"),
+    "24 a bias": (rule(SMOOTH, "x+ = x - P*grad f(x) - b", "predicted P in diag(n), b in R^n = phi(x, grad f(x)) with 0.1/L < P < 1.9/L", networks=NET), "refuted", "unknown"),
+    "24 a bias of finite length": (rule(SMOOTH, "x+ = x - a*grad f(x) - b", "fixed a in R = 1/L; predicted b in R^n = phi(x, grad f(x)) with b -> 0 like 1/(k + 1)^2", networks=NET), "proved", "proved C1s iterates"),
+    "24 a bias schedule": (rule(SMOOTH, "x+ = x - 1/L*grad f(x) - b_k", "learned b_k in R^n init 0"), "conditional", "unknown"),
+}
+
+
+@cache
+def verdicts(name: str) -> Report:
+    if name not in RULES:
+        return l2ogen.load(name).verdicts()
+    made = pipeline.check(Source("rule.l2o", RULES[name][0]))
+    assert isinstance(made.program, ir.Algorithm), made.diagnostics
+    return examine(made.program)
+
+
+def summary(t: TargetReport) -> str:
+    c = t.convergence
+    return f"proved {c.theorem} {c.kind}" if c.verdict == "proved" else c.verdict
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_rules(name: str) -> None:
+    target = verdicts(name).targets[0]
+    assert (target.fixed_point.verdict, summary(target)) == RULES[name][1:]
+    for found in (target.fixed_point, target.convergence):
+        assert found.verdict != "refuted" or found.witness, "a refutation shows a problem that was run"
+
+
+# spec, target: fixed point, obligations, normal form without what is 0, convergence
+SPECS: list[tuple[str, str, str, list[str], str, str]] = [
+    ("lista", "recovery", "conditional iff", ['W1_k*A + W2_k - I -> 0', 'theta_k -> 0'], "", ""),
+    ("lista", "minimizer", "conditional iff", ["W1_k - theta_k/lam*A' -> 0", 'W1_k*A + W2_k - I -> 0'], "", "unknown"),
+    ("lista_cp", "recovery", "conditional iff", ['theta_k -> 0'], "", ""),
+    ("lista_cp", "minimizer", "conditional iff", ["W_k - theta_k/lam*A' -> 0"], "", "unknown"),
+    ("lista_cpss", "recovery", "conditional iff", ['theta_k -> 0'], "", ""),
+    ("lista_cpss", "minimizer", "unknown", [], "", "unknown"),
+    ("tilista:plain", "recovery", "conditional iff", ['theta_k -> 0'], "", ""),
+    ("tilista:plain", "minimizer", "conditional iff", ["gamma_k*W' - theta_k/lam*A' -> 0"], "", "unknown"),
+    ("alista:plain", "recovery", "conditional iff", ['theta_k -> 0'], "", ""),
+    ("alista:plain", "minimizer", "conditional iff", ["gamma_k*W' - theta_k/lam*A' -> 0"], "", "unknown"),
+    ("hyperlista", "recovery", "proved", [], "", ""),
+    ("hyperlista", "minimizer", "unknown", [], "", "unknown"),
+    ("ada_lista", "minimizer", "conditional iff", ["gamma_k*A'*W2' - theta_k/lam*A' -> 0", "gamma_k*A'*W2'*A - gamma_k*A'*W1'*W1*A -> 0"], "", "unknown"),
+    ("ada_lista", "recovery", "conditional iff", ["gamma_k*A'*W2'*A - gamma_k*A'*W1'*W1*A -> 0", 'theta_k -> 0'], "", ""),
+    ("fista", "minimizer", "proved", [], "P1 = 1/L*I, P2 = 1/L*I, A = 2*(t - 1)/(sqrt(4*t^2 + 1) + 1)*I, B = I", "proved C3 values"),
+    ("gd_momentum", "minimizer", "proved", [], "", "proved C4 values"),
+    ("l2o_dm", "minimizer", "refuted", [], "b1 = -1/10*elu(…)", "unknown"),
+    ("rnnprop", "minimizer", "refuted", [], "b1 = 1/10*tanh(…)", "unknown"),
+    ("l2o_p", "minimizer", "proved", [], "P1 = P", "proved C1v values"),
+    ("l2o_pa", "minimizer", "proved", [], "P1 = P, P2 = P, A = A, B = I", "refuted"),
+    ("l2o_pa_certified", "minimizer", "proved", [], "P1 = p+, P2 = p+, A = a+, B = I", "proved C2 values"),
+    ("pba12", "minimizer", "refuted", [], "P1 = P, P2 = B*P, A = A, B = B, b1 = b1, b2 = b2", "refuted"),
+    ("pba12:PBA2", "minimizer", "refuted", [], "P1 = P, P2 = B*P, A = A, B = B, b2 = b2", "refuted"),
+    ("pba12:PBA1", "minimizer", "refuted", [], "P1 = P, P2 = B*P, A = A, B = B, b1 = b1", "refuted"),
+    ("pba12:PBA", "minimizer", "proved", [], "P1 = P, P2 = B*P, A = A, B = B", "refuted"),
+    ("pba12:PA", "minimizer", "proved", [], "P1 = P, P2 = P, A = A, B = I", "refuted"),
+    ("pba12:P", "minimizer", "proved", [], "P1 = P, P2 = P, B = I", "proved C1v values"),
+    ("pba12:A", "minimizer", "proved", [], "P1 = 1/L*I, P2 = 1/L*I, A = A, B = I", "refuted"),
+    ("pba12:envelopes", "minimizer", "proved", [], "P1 = P, P2 = B*P, A = A, B = B, b1 = b1, b2 = b2", "refuted"),
+    ("smooth_form", "minimizer", "proved", [], "P1 = P, b1 = b", "proved C1v values"),
+    ("nonsmooth_form", "minimizer", "proved", [], "P1 = P, b1 = b", "proved C1v values"),
+    ("composite_form", "minimizer", "proved", [], "P1 = P, b1 = b", "proved C1v values"),
+    ("horizon_one", "minimizer", "proved", [], "P1 = P1, P2 = P2, A = -A, B = -B, b1 = b1, b2 = b2", "refuted"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "target", "fixed_point", "obligations", "form", "convergence"), SPECS)
+def test_specs(
+    name: str, target: str, fixed_point: str, obligations: list[str], form: str, convergence: str
+) -> None:
+    found = next(t for t in verdicts(name).targets if t.model.target == target)
+    verdict, iff, *_ = (*fixed_point.split(), "")
+    assert found.fixed_point.verdict == verdict and (verdict != "conditional" or found.fixed_point.iff == bool(iff))
+    if verdict == "conditional":
+        assert sorted(found.fixed_point.obligations) == sorted(obligations)
+    if target == "minimizer":
+        texts = found.form.texts() if found.form is not None else {}
+        assert ", ".join(f"{k} = {v}" for k, v in texts.items() if v != "0") == form
+        assert summary(found) == convergence
+
+
+def test_what_a_certificate_assumes_and_gives() -> None:
+    """Convergence of distances only where F is coercive; a minimizer is assumed to exist, L to be a bound."""
+    base = rule(COMPOSITE, "x+ = prox_r,P(x - P*grad f(x))", "predicted P in diag(n) = phi(x, grad f(x)) with 0 < P < 2/L", networks=NET)
+    for text, kind in ((base, "values"), (base.replace("r(x) : convex,", "r(x) : convex, coercive,"), "dist")):
+        made = pipeline.check(Source("rule.l2o", text))
+        assert isinstance(made.program, ir.Algorithm), made.diagnostics
+        found = examine(made.program).targets[0].convergence
+        assert found.kind == kind and "a minimizer exists" in found.assumes
+        assert any(a.startswith("L is an upper bound") for a in found.assumes)
