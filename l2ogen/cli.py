@@ -142,14 +142,30 @@ def main() -> None:
     "--fix", "fixed", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
     help="Write the spec, changed so that more is proved, to a new file.",
 )  # fmt: skip
+@click.option(
+    "--weights", "run", metavar="RUN", type=click.Path(path_type=Path),
+    help="Measure what only training can make vanish, layer by layer, on a trained run.",
+)  # fmt: skip
+@click.option(
+    "--plot", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
+    help="With --weights: also draw it, as png, svg or pdf.",
+)  # fmt: skip
 def check(
-    names: tuple[str, ...], rule: str | None, as_json: bool, form: str, steps: bool, fixed: Path | None
-) -> None:
+    names: tuple[str, ...], rule: str | None, as_json: bool, form: str, steps: bool, fixed: Path | None,
+    run: Path | None, plot: Path | None,
+) -> None:  # fmt: skip
     """Say whether specs are right, and what is true of their rules: fixed points, normal form, convergence.
 
     A bare rule is completed to the whole file first, which is printed.
     """
+    if plot is not None and run is None:
+        raise click.UsageError("--plot is for --weights")
+    if run is not None and (fixed is not None or as_json or form != "text"):
+        raise click.UsageError("--weights prints a table; leave out --fix, --json and --format")
     found = list(jobs(names, rule))
+    if run is not None:
+        _measure(found, run, plot)
+        return
     if fixed is not None:
         _fix(found, fixed, steps)
         return
@@ -197,19 +213,46 @@ def _verdicts(job: Job, steps: bool) -> bool:
     return bool(report.worse())
 
 
+def _one(found: list[Job], option: str) -> tuple[pipeline.Checked, ir.Algorithm]:
+    """The one algorithm that was named. Ends the program where there are several, or it has mistakes."""
+    named = [job for job in found if not job.part]
+    if len(named) != 1:
+        raise click.UsageError(f"{option} takes one spec")
+    if complain(named):
+        sys.exit(1)
+    checked = named[0].checked
+    if not isinstance(checked.program, ir.Algorithm):
+        raise click.UsageError(f"{option} takes an algorithm")
+    return checked, checked.program
+
+
+def _measure(found: list[Job], run: Path, plot: Path | None) -> None:
+    """Print how far the obligations of the one spec in `found` are from met by a trained run; draw it, too."""
+    if plot is not None and plot.suffix not in (".png", ".svg", ".pdf"):
+        raise click.UsageError(f"{plot} ends neither in .png nor in .svg nor in .pdf")
+    _, program = _one(found, "--weights")
+    _need_torch()
+    from .measure import draw, measure
+
+    try:
+        measured = measure(program, run)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    click.echo(str(measured))
+    if plot is not None:
+        draw(measured, plot)
+        click.echo(plot)
+
+
 def _fix(found: list[Job], path: Path, steps: bool) -> None:
     """Write the one spec in `found`, changed so that more is proved, to a new file."""
+    from .analysis.report import examine
     from .mend import mend, text
 
-    algorithms = [job.checked for job in found if not job.part]
-    if len(algorithms) != 1 or path.exists():
-        raise click.UsageError(f"{path} exists" if path.exists() else "--fix takes one spec")
-    if complain([job for job in found if not job.part]):
-        sys.exit(1)
-    report = _examined(algorithms[0])
-    if report is None:
-        raise click.UsageError("--fix takes an algorithm")
-    patch = mend(algorithms[0], report)
+    if path.exists():
+        raise click.UsageError(f"{path} exists")
+    checked, program = _one(found, "--fix")
+    patch = mend(checked, examine(program))
     if patch is None:
         click.echo("no change is known that proves more", err=True)
         sys.exit(1)
