@@ -103,6 +103,9 @@ def _read(program: ir.Algorithm, folder: Path) -> tuple[Given, Weights, set[str]
         if first not in own:
             raise ValueError(f"{folder} is a run of another {program.title}: it has learned `{first}`")
         raw[own[first] + dot + rest] = array(tensor)
+    for p in program.parameters:
+        if p.kind == "learned" and (f"{p.name}.0" if p.per_iteration else p.name) not in raw:
+            raise ValueError(f"{folder} is a run of another {program.title}: it has not learned `{p.name}`")
     drawn = trained.training.sample(trained.settings, 1, trained.settings.generator(3), trained.shared)
     data: dict[str, Any] = {}
     for d in program.data:
