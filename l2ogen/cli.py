@@ -142,23 +142,47 @@ def main() -> None:
     "--fix", "fixed", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
     help="Write the spec, changed so that more is proved, to a new file.",
 )  # fmt: skip
+@click.option(
+    "--weights", "run", metavar="RUN", type=click.Path(path_type=Path),
+    help="Measure what only training can make vanish, layer by layer, on a trained run.",
+)  # fmt: skip
+@click.option(
+    "--plot", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
+    help="With --weights: also draw it, as png, svg or pdf.",
+)  # fmt: skip
+@click.option(
+    "--report", "document", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write the verdicts to a new file, as Markdown.",
+)  # fmt: skip
 def check(
-    names: tuple[str, ...], rule: str | None, as_json: bool, form: str, steps: bool, fixed: Path | None
-) -> None:
+    names: tuple[str, ...], rule: str | None, as_json: bool, form: str, steps: bool, fixed: Path | None,
+    run: Path | None, plot: Path | None, document: Path | None,
+) -> None:  # fmt: skip
     """Say whether specs are right, and what is true of their rules: fixed points, normal form, convergence.
 
     A bare rule is completed to the whole file first, which is printed.
     """
+    if plot is not None and run is None:
+        raise click.UsageError("--plot is for --weights")
+    if run is not None and (fixed is not None or as_json or form != "text"):
+        raise click.UsageError("--weights prints a table; leave out --fix, --json and --format")
+    if document is not None and (fixed is not None or run is not None or as_json or form != "text"):
+        raise click.UsageError("--report goes with the verdicts as text: leave out the other options")
+    if document is not None and document.exists():
+        raise click.UsageError(f"{document} exists")
     found = list(jobs(names, rule))
+    if run is not None:
+        _measure(found, run, plot)
+        return
     if fixed is not None:
         _fix(found, fixed, steps)
         return
     results = [(job.checked.source, job.checked.diagnostics) for job in found]
     worse = False
     if as_json or form == "json":
-        reports = [_report(job) for job in found]
-        worse = any(report["worse"] for report in reports)
-        click.echo(_json(reports[0] if len(reports) == 1 else reports))
+        documents = [_report(job) for job in found]
+        worse = any(made["worse"] for made in documents)
+        click.echo(_json(documents[0] if len(documents) == 1 else documents))
     elif form == "sarif":
         click.echo(_json(formats.sarif(results, __version__)))
     elif form == "github":
@@ -169,11 +193,17 @@ def check(
             if job.rule and job.checked.program is not None:
                 click.echo(job.checked.source.text)
         complain(found)
+        examined: list[Report] = []
         for job in found:
             what = _describe(job.checked)
             name = job.checked.source.name + (f":{job.checked.variant}" if job.checked.variant else "")
             click.echo(f"{name}: {what}{summary(job.checked.diagnostics)}")
-            worse |= _verdicts(job, steps)
+            report = _examined(job.checked)
+            if report is not None:
+                worse |= _verdicts(report, steps)
+                examined.append(report)
+        if document is not None:
+            _write_report(examined, document)
     sys.exit(worse or any(not job.checked.ok for job in found))
 
 
@@ -184,39 +214,75 @@ def _examined(checked: pipeline.Checked) -> Report | None:
     return examine(checked.program) if checked.ok and isinstance(checked.program, ir.Algorithm) else None
 
 
-def _verdicts(job: Job, steps: bool) -> bool:
+def _write_report(reports: list[Report], path: Path) -> None:
+    """The verdicts on all algorithms without mistakes, as one document."""
+    from .analysis.report import markdown
+
+    if not reports:
+        click.echo(f"there are no verdicts; {path} was not written", err=True)
+        return
+    output.write_text(path, "\n".join(["# Verdicts\n", *map(markdown, reports)]))
+    click.echo(f"wrote {path}")
+
+
+def _verdicts(report: Report, steps: bool) -> bool:
     """Print them; whether one is worse than the file expects."""
     from .analysis.report import text
 
-    report = _examined(job.checked)
-    if report is None:
-        return False
     click.echo(text(report, paint, steps))
     for claim in report.worse():
         click.echo(paint(f"    worse than expected: {claim}", "error"))
     return bool(report.worse())
 
 
+def _one(found: list[Job], option: str) -> tuple[pipeline.Checked, ir.Algorithm]:
+    """The one algorithm that was named. Ends the program where there are several, or it has mistakes."""
+    named = [job for job in found if not job.part]
+    if len(named) != 1:
+        raise click.UsageError(f"{option} takes one spec")
+    if complain(named):
+        sys.exit(1)
+    checked = named[0].checked
+    if not isinstance(checked.program, ir.Algorithm):
+        raise click.UsageError(f"{option} takes an algorithm")
+    return checked, checked.program
+
+
+def _measure(found: list[Job], run: Path, plot: Path | None) -> None:
+    """Print how far the obligations of the one spec in `found` are from met by a trained run; draw it, too."""
+    if plot is not None and plot.suffix not in (".png", ".svg", ".pdf"):
+        raise click.UsageError(f"{plot} ends neither in .png nor in .svg nor in .pdf")
+    _, program = _one(found, "--weights")
+    _need_torch()
+    from .measure import draw, measure
+
+    try:
+        measured = measure(program, run)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    click.echo(str(measured))
+    if plot is not None:
+        draw(measured, plot)
+        click.echo(plot)
+
+
 def _fix(found: list[Job], path: Path, steps: bool) -> None:
     """Write the one spec in `found`, changed so that more is proved, to a new file."""
+    from .analysis.report import examine
     from .mend import mend, text
 
-    algorithms = [job.checked for job in found if not job.part]
-    if len(algorithms) != 1 or path.exists():
-        raise click.UsageError(f"{path} exists" if path.exists() else "--fix takes one spec")
-    if complain([job for job in found if not job.part]):
-        sys.exit(1)
-    report = _examined(algorithms[0])
-    if report is None:
-        raise click.UsageError("--fix takes an algorithm")
-    patch = mend(algorithms[0], report)
+    if path.exists():
+        raise click.UsageError(f"{path} exists")
+    checked, program = _one(found, "--fix")
+    patch = mend(checked, examine(program))
     if patch is None:
         click.echo("no change is known that proves more", err=True)
         sys.exit(1)
     output.write_text(path, text(patch.tree))
     click.echo("\n".join(patch.lines))
     click.echo(f"wrote {path}: {'; '.join(patch.gains())}")
-    sys.exit(_verdicts(Job(pipeline.check(Source.read(path)), path), steps))
+    changed = _examined(pipeline.check(Source.read(path)))
+    sys.exit(changed is not None and _verdicts(changed, steps))
 
 
 def _json(document: Any) -> str:

@@ -16,7 +16,7 @@ from ..core import ir
 from ..core.constants import exact
 from .algebra import SOLUTION, Atom, Operator, Vector
 from .bounds import interval
-from .evaluate import Evaluation, Obligation, Unknown, free
+from .evaluate import Evaluation, Obligation, Unknown, Value, free
 from .model import Model
 from .states import Frozen, freeze
 
@@ -32,6 +32,8 @@ class FixedPoint:
     iff: bool = False
     obligations: list[str] = field(default_factory=list)
     """In the user's own symbols: `W2_k + W1_k*A - I -> 0`."""
+    values: dict[str, Value] = field(default_factory=dict, repr=False)
+    """Obligation -> what must vanish, of those that weights alone decide."""
     residual: str = "0"
     reading: str = "uniform"
     """uniform: from every initial state; equilibrium: for some state."""
@@ -95,13 +97,15 @@ def _decide(model: Model, frozen: Frozen) -> FixedPoint:
         reason = next(p.text for p in open_parts if p.state == "unknown")
         return FixedPoint("unknown", model.target, residual=shown_residual, reason=reason)
     texts = list(dict.fromkeys(p.text for p in open_parts))
+    values = {p.text: p.value for p in open_parts if p.value is not None}
     if any(p.state == "never" for p in open_parts):
         first = next(p for p in open_parts if p.state == "never")
         found = FixedPoint("refuted", model.target, obligations=texts, residual=shown_residual, reason=first.text)
+        found.values = values
         found.candidate = True
         return found
     iff = all(p.necessary for p in open_parts)
-    return FixedPoint("conditional", model.target, iff, texts, shown_residual)
+    return FixedPoint("conditional", model.target, iff, texts, values, shown_residual)
 
 
 def _worst(evaluation: Evaluation) -> str:
@@ -116,6 +120,8 @@ class _Part:
     text: str
     state: Literal["done", "limit", "never", "unknown"]
     necessary: bool = True
+    value: Value | None = None
+    """What must vanish, where it is made of parameters and data alone."""
 
 
 def _weighed(parts: list[_Part], drift: Atom | None, last: Vector, model: Model) -> list[_Part]:
@@ -165,22 +171,23 @@ def _one(op: Operator, atom: Atom, model: Model) -> _Part:
         p = next((p for p in model.program.parameters if p.name == atom.name), None)
         if p is None:  # any(C)
             return _Part(f"{text} -> 0", "limit")
+        whole = Vector({(w, atom): c for w, c in op.terms.items()})
         if _excludes_zero(p):
-            return _Part(f"{text} -> 0", "never")
-        return _Part(f"{text} {'-> 0' if p.per_iteration else '= 0'}", "limit")
+            return _Part(f"{text} -> 0", "never", value=whole)
+        return _Part(f"{text} {'-> 0' if p.per_iteration else '= 0'}", "limit", value=whole)
     if not free_ones:
         schedule = [c for c in op.terms.values() if sp.Symbol("k", integer=True, nonnegative=True) in c.free_symbols]
         if schedule and not _stays(op):
             return _Part(f"{text} -> 0, a schedule in k", "unknown")
         return _Part(f"{text} = 0", "never")
+    value = op if atom.kind in ("solution", "residual", "subgradient") else None
     if _bounded_away(op, free_ones, model):
-        return _Part(f"{shown} {'-> 0' if varying else '= 0'}", "never")
+        return _Part(f"{shown} {'-> 0' if varying else '= 0'}", "never", value=value)
     suffix = "-> 0" if varying else "= 0"
-    text = f"{shown} {suffix}" if atom.kind in ("solution", "residual", "subgradient") else f"{text} {suffix}"
-    return _Part(text, "limit")
+    return _Part(f"{shown if value is not None else text} {suffix}", "limit", value=value)
 
 
-def _threshold(theta: object, model: Model, selecting: bool) -> _Part:
+def _threshold(theta: Value, model: Model, selecting: bool) -> _Part:
     names = free(theta)
     parameters = [p for p in model.program.parameters if p.name in names]
     if isinstance(theta, Operator | sp.Expr) and _vanishing(theta, model):
@@ -189,9 +196,9 @@ def _threshold(theta: object, model: Model, selecting: bool) -> _Part:
     if not moving:
         return _Part(f"{theta} -> 0", "never")
     if len(moving) == 1 and _excludes_zero(moving[0]) and str(theta) == moving[0].name:
-        return _Part(f"{theta} -> 0", "never")
+        return _Part(f"{theta} -> 0", "never", value=theta)
     varying = any(p.per_iteration or p.kind == "predicted" for p in moving)
-    return _Part(f"{theta} {'-> 0' if varying else '= 0'}", "limit", necessary=True)
+    return _Part(f"{theta} {'-> 0' if varying else '= 0'}", "limit", value=theta)
 
 
 def _vanishing(op: Operator | sp.Expr, model: Model) -> bool:

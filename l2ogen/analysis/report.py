@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -153,3 +154,56 @@ def _convergence_text(c: Convergence) -> str:
         assumes = f", assuming {'; '.join(c.assumes)}" if c.assumes else ""
         return f"{kinds[c.kind]} (theorem {c.theorem}): {c.because}{assumes}"
     return c.because
+
+
+# ---- Markdown --------------------------------------------------------------------------------------
+
+
+def markdown(report: Report) -> str:
+    """A document's sections, one for each target."""
+    made = "\n".join(_section(report.program, t) for t in report.targets)
+    worse = "".join(f"- {claim}\n" for claim in report.worse())
+    return made + (f"\n### Worse than expected\n\n{worse}" if worse else "")
+
+
+def _section(program: ir.Algorithm, t: TargetReport) -> str:
+    f, c = t.fixed_point, t.convergence
+    on = f" ({t.model.problem})" if t.model.problem != "abstract" else ""
+    lines = [_plain(f"## {program.title}: {TARGETS[t.model.target]}{on}"), ""]
+    shown = f.verdict in ("conditional", "refuted") and bool(f.obligations)
+    because = _fixed_point_text(f)
+    if shown:
+        because = "a solution does not stay" if f.verdict == "refuted" else f"{because} what stands below holds"
+    rows = [["fixed point", f.verdict, _plain(because)]]
+    rows += [[_code(claim), "proved" if ok else "unknown", _plain(because)] for claim, ok, because in f.side]
+    rows.append(["exactness", t.exactness.verdict, _plain(t.exactness.because)])
+    if t.model.target == "minimizer":
+        rows.append(["convergence", c.verdict, _plain(_convergence_text(c))])
+    lines += _table(["claim", "verdict", "because"], rows)
+    if shown:
+        what = "Nothing makes this vanish" if f.verdict == "refuted" else f"A solution stays {_fixed_point_text(f)}"
+        lines += ["", f"{what}:", "", *(f"- {_code(o)}" for o in f.obligations)]
+    if t.form is not None and t.model.target == "minimizer":
+        lines += ["", "### Normal form", ""]
+        lines += _table(["part", "is"], [[name, _code(value)] for name, value in t.form.texts().items()])
+    if f.notes:
+        lines += ["", "### Notes", "", *(f"- {_plain(note)}" for note in f.notes)]
+    if c.fix and t.model.target == "minimizer":
+        lines += ["", "### What to change", "", _plain(c.fix)]
+    return "\n".join(lines) + "\n"
+
+
+def _plain(text: str) -> str:
+    """Formulas in a sentence, whose stars would set it in italics; what stands between backticks is code already."""
+    parts = text.split("`")
+    return "`".join(re.sub(r"([*_<\\])", r"\\\1", part) if i % 2 == 0 else part for i, part in enumerate(parts))
+
+
+def _code(formula: str) -> str:
+    return f"`{formula}`"
+
+
+def _table(head: list[str], rows: list[list[str]]) -> list[str]:
+    """A bar inside a cell would end it, `||A||_2` too."""
+    cells = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
+    return ["| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *cells]]

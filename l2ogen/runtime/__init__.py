@@ -18,13 +18,14 @@ from l2ogen.runtime.training import main, train
 if TYPE_CHECKING:
     from l2ogen.runtime.data import Patches, bsds_patches, digits_mlp
     from l2ogen.runtime.evaluation import Comparison, Curve, Solution, evaluate, evaluate_recovery, solve
-    from l2ogen.runtime.plots import plot_comparisons
+    from l2ogen.runtime.plots import plot_comparisons, plot_layers
 
 # Imported at first use: training needs none of it.
 _LATER = {
     "Comparison": "evaluation", "Curve": "evaluation", "Solution": "evaluation", "evaluate": "evaluation",
     "evaluate_recovery": "evaluation", "solve": "evaluation",
     "Patches": "data", "bsds_patches": "data", "digits_mlp": "data", "plot_comparisons": "plots",
+    "plot_layers": "plots",
 }
 
 
@@ -37,5 +38,5 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     "Comparison", "Curve", "Diverged", "Interrupted", "Patches", "Run", "RunError", "Settings", "Solution",
     "Trained", "bsds_patches", "digits_mlp", "evaluate", "evaluate_recovery", "load_module", "load_run", "main",
-    "plot_comparisons", "solve", "train",
+    "plot_comparisons", "plot_layers", "solve", "train",
 ]

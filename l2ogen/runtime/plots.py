@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -57,4 +57,35 @@ def plot_comparisons(comparisons: Sequence[Comparison], file: Path | str, *, flo
     panels[0].legend(frameon=False, fontsize=9, title="mean; band: 10 to 90 %", title_fontsize=8)
     file = Path(file)
     figure.savefig(file, format="png", metadata={"Software": None})
+    return file
+
+
+def plot_layers(sizes: Mapping[str, Sequence[float]], title: str, file: Path | str, *, floor: float = 1e-16) -> Path:
+    """One line per name over the layers k = 0, 1, …, on a logarithmic axis: PNG, SVG or PDF by the file's name.
+
+    A size below `floor`, 0 among them, is drawn there.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    figure = Figure(figsize=(4.6, 3.6), dpi=200, layout="constrained")
+    FigureCanvasAgg(figure)
+    panel = figure.subplots()
+    for index, (name, values) in enumerate(sizes.items()):
+        colour, dashes = COLOURS[index % len(COLOURS)], DASHES[index % len(DASHES)]
+        shown = [max(value, floor) for value in values]
+        panel.plot(range(len(shown)), shown, color=colour, linestyle=dashes, marker=".", label=name)
+    panel.set_yscale("log")
+    panel.set_xlabel("layer $k$")
+    panel.set_ylabel("size of what must vanish")
+    panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+    panel.set_title(textwrap.fill(title, 48).replace("$", r"\$"), fontsize=10)
+    panel.grid(True, which="major", color="0.88", linewidth=0.6)
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.legend(frameon=False, fontsize=8)
+    file = Path(file)
+    nameless = {".png": {"Software": None}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(file, metadata=nameless[file.suffix])
     return file
