@@ -129,7 +129,10 @@ def reachable(
     state = start(program, instance, parameters)
     state[program.variable] = instance.x_star + rng.normal(size=instance.n)
     for k in range(int(rng.integers(1, 5))):
-        state = step(program, instance, parameters, state, k)
+        after = step(program, instance, parameters, state, k)
+        if not all(np.all(np.abs(v) < 1e6) for v in after.values()):  # no start of anything: the rule diverges from here
+            break
+        state = after
     for network in program.networks:
         if network.recurrent:
             state[network.name] = np.tanh(rng.normal(size=np.shape(state[network.name])))
