@@ -167,3 +167,12 @@ def test_tails_stay_in_the_range(tail: str) -> None:
     made = pipeline.check(Source("trap.l2o", text))
     assert [d.code for d in made.diagnostics] == ["L2O414"]
     assert pipeline.check(Source("trap.l2o", text.replace(tail, "0.75/L"))).ok
+
+
+@pytest.mark.parametrize("point", ["c*x", "x + (c - 1)*x"])
+def test_a_gradient_elsewhere_is_not_refuted_where_a_learned_number_may_bring_it_back(point: str) -> None:
+    """c = 1 makes it the gradient at the solution; a number that is given does not."""
+    learned = spec(COMPOSITE, f"x+ = prox_{{r, a}}(x - a*grad f({point}))", "fixed a in R = 1/L; learned c in R with 0 < c < 3")
+    given = learned.replace("learned c in R with 0 < c < 3", "fixed c in R = 2")
+    assert targets(learned)[0].fixed_point.verdict == "unknown"
+    assert targets(given)[0].fixed_point.verdict == "refuted"

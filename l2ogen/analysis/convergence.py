@@ -292,7 +292,8 @@ def _fista(model: Model, form: NormalForm | None) -> Convergence | None:
         if t not in a.free_symbols or after.free_symbols != {t}:
             continue
         recursion = sp.simplify(after**2 - after - t**2)
-        if after.subs(t, 1) < 1:  # the other root of the recursion
+        second = after.subs(t, 1)
+        if not second.is_real or second < 1:  # the other root of the recursion, or none
             continue
         if recursion != 0 or sp.simplify(a - (t - 1) / after) != 0 or exact(s.init) != 1:
             continue

@@ -65,6 +65,7 @@ def proved(program: ir.Algorithm, target: TargetReport, rng: np.random.Generator
     reading, frozen = target.fixed_point.reading, target.fixed_point.frozen
     exact = frozen is not None and all(o.vector.is_zero for o in (*frozen.evaluation.obligations, *frozen.defects))
     exact = exact and target.fixed_point.residual == "0" and len(program.states) == 1 and not program.networks
+    exact = exact and not any(p.facts.vanishes for p in program.parameters)  # which are not 0 at the first step
     for what, found in runs(program, target, rng, trials, reading, exact):
         if not found.holds:
             yield Complaint(f"fixed point proved ({reading})", f"residuals {_shown(found)}, scale {found.scale:.1g}: {what}")
