@@ -85,7 +85,8 @@ def test_gradients_equal_the_reference(name: str) -> None:
     if name in harness.RECOVERY:
         loss = (found[-1].x - problem.x_true).square().sum()
     else:
-        loss = torch.stack([problem.F(state.x) for state in found]).sum() / ITERATIONS
+        points = [getattr(state, harness.LOSS_AT.get(name, "x")) for state in found]
+        loss = torch.stack([problem.F(v) for v in points]).sum() / ITERATIONS
     loss.backward()
     weights = harness.weights_of(algorithm)
     assert loss.item() == pytest.approx(harness.loss(name, weights, data, ITERATIONS), rel=1e-10)
