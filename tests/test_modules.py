@@ -85,7 +85,8 @@ def test_gradients_equal_the_reference(name: str) -> None:
     if name in harness.RECOVERY:
         loss = (found[-1].x - problem.x_true).square().sum()
     else:
-        loss = torch.stack([problem.F(state.x) for state in found]).sum() / ITERATIONS
+        points = [getattr(state, harness.LOSS_AT.get(name, "x")) for state in found]
+        loss = torch.stack([problem.F(v) for v in points]).sum() / ITERATIONS
     loss.backward()
     weights = harness.weights_of(algorithm)
     assert loss.item() == pytest.approx(harness.loss(name, weights, data, ITERATIONS), rel=1e-10)
@@ -347,3 +348,17 @@ def test_an_instance_whose_data_are_zero_harms_nothing(name: str) -> None:
     if found.requires_grad:
         found.square().sum().backward()
         assert all(weight.grad is None or weight.grad.isfinite().all() for weight in algorithm.parameters())
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in (*harness.RECOVERY, "ada_lista")])
+def test_a_run_starts_where_the_problem_says(name: str) -> None:
+    """x and the points extrapolated from it at `problem.x0`; averages and counters as ever. Unfolded rules start at 0."""
+    data, problem, x0 = data_for(name), ByHand(data_for(name)), torch.arange(18, dtype=torch.float64)
+    algorithm = harness.algorithm_for(name, data)
+    usual = algorithm.init_state(problem)
+    problem.x0 = x0  # type: ignore[attr-defined]
+    for field, value in algorithm.init_state(problem)._asdict().items():
+        if field in ("x", "y", "z"):
+            assert torch.equal(value, x0.expand(6, 18))
+        elif field not in ("k", "phi"):
+            assert torch.equal(value, getattr(usual, field))

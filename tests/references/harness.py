@@ -27,6 +27,7 @@ NONSMOOTH = ["ppa", "ppa_metric", "nonsmooth_form"]
 RECOVERY = ["lista", "lista_ss", "lista_cp", "lista_cpss", "tilista", "tilista:plain", "alista", "alista:plain",
             "hyperlista", "na_alista"]  # fmt: skip
 RANDOM_START = ["l2o_pa:official"]
+LOSS_AT = {"l2o_pa:official": "y"}  # the others' losses are of x
 OF_SCALARS = ["learned_step", "learned_step:stochastic", "na_alista"]  # the others' networks run over coordinates
 
 
@@ -245,10 +246,10 @@ def expected(name: str, weights: Weights, data: Data, iterations: int = ITERATIO
 
 
 def loss(name: str, weights: Weights, data: Data, iterations: int) -> Any:
-    """What training minimizes, summed over the instances: ||x_K - x_true||_2^2, or the mean over k of F(x_k)"""
+    """What training minimizes, summed over the instances: ||x_K - x_true||_2^2, or the mean over k of F(x_k) or F(y_k)"""
     total: Any = 0.0
     for one in data.instances():
-        xs = [state["x"] for state in islice(REFERENCES[name](weights, one), iterations)]
+        xs = [state[LOSS_AT.get(name, "x")] for state in islice(REFERENCES[name](weights, one), iterations)]
         if name in RECOVERY:
             total = total + np.sum((xs[-1] - one.x_true) ** 2)
         else:
