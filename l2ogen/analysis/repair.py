@@ -181,7 +181,7 @@ def _certified(program: ir.Algorithm) -> list[str]:
     g, fn = f"grad {smooth.name}({y})", r.name
     return [
         f"parameters {{ predicted q, t in R^n = {call}; fixed eps in R = 0.1; fixed delta in R = 0.05 }}",
-        f"state {{ {x}, {y}, a in R^n = 0; p in R^n = 1/{L} }}",
+        f"state {{ {x}, a in R^n = 0; {y} in R^n = {x}; p in R^n = 1/{L} }}",
         "update {\n"
         f"  low = min(1/{L}, max(eps/{L}, a.^2 .* p/(1 - delta)))\n"
         f"  p+ = low + (1/{L} - low) .* sigmoid(q)\n"
