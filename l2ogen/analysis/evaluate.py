@@ -388,9 +388,10 @@ class Evaluation:
                 self.model.small.add(f"grad f({point})")
                 value = value + Vector.of(Atom(f"grad f({point})", "small"))
             return value
-        learned = {p.name for p in self.model.program.parameters if p.kind == "learned"} & free(rest)
-        if learned:
-            raise Unknown(f"a gradient at {point}, which is the solution for some {', '.join(sorted(learned))}")
+        learned = {p.name for p in self.model.program.parameters if p.kind == "learned"}
+        if all(learned & free(rest.part(atom)) for atom in rest.atoms):  # all of it may be 0
+            named = ", ".join(sorted(learned & free(rest)))
+            raise Unknown(f"a gradient at {point}, which is the solution for some {named}")
         return Vector.of(Atom(f"grad f({point})", "value"))
 
     def _stochgrad(self, node: Node) -> Value:
