@@ -9,7 +9,8 @@ import re
 import pytest
 from click.testing import CliRunner
 
-from l2ogen.cli import example, main
+from l2ogen.cli import main
+from l2ogen.cli.check import example
 from l2ogen.diagnostics import catalog, render
 from l2ogen.diagnostics.explain import FRAMES, Example, pages
 

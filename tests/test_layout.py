@@ -197,11 +197,11 @@ LAZY = "def run():\n    "
     ("analysis/ranges.py", "import sympy", True),
     ("runtime/trainer.py", "import torch\nfrom l2ogen.diagnostics import Diagnostic", True),
     ("runtime/trainer.py", LAZY + "from l2ogen import pipeline", False),
-    ("cli.py", "import click\nfrom l2ogen import demo, pipeline", True),
-    ("cli.py", LAZY + "from l2ogen.runtime import Run\n    import torch", True),
+    ("cli/check.py", "import click\nfrom l2ogen import demo, pipeline", True),
+    ("cli/train.py", LAZY + "from l2ogen.runtime import Run\n    import torch", True),
     ("api.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from torch import nn", True),
-    ("cli.py", "from l2ogen.runtime import Run", False),
-    ("cli.py", "import torch", False),
+    ("cli/train.py", "from l2ogen.runtime import Run", False),
+    ("cli/train.py", "import torch", False),
     ("resources.py", "from l2ogen import source", False),
 ])
 def test_the_rules_themselves(tmp_path: Path, file: str, text: str, allowed: bool) -> None:

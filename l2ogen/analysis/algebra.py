@@ -232,3 +232,11 @@ def _factor(c: sp.Expr) -> str:
 def formula(c: sp.Expr) -> str:
     """A scalar in the language's notation."""
     return str(c).replace("**", "^")
+
+
+def limit(c: sp.Expr, k: sp.Symbol) -> sp.Expr | None:
+    """As k grows; None where sympy finds none."""
+    try:
+        return sp.limit(c, k, sp.oo)
+    except (NotImplementedError, ValueError, AttributeError):
+        return None

@@ -13,7 +13,7 @@ import sympy as sp
 
 from ..core import ir
 from ..core.constants import exact, vanishes
-from .algebra import Atom, Operator, Vector
+from .algebra import Atom, Operator, Vector, limit
 from .bounds import INF, Interval, Metric, interval, metric
 from .evaluate import Unknown
 from .general import General, general
@@ -144,10 +144,10 @@ def _rate(e: ir.Node) -> str:
     expr = _in_k(e, k)
     if expr is None or not vanishes(e, {}):
         return "vanishing"
-    try:
-        power = -sp.limit(sp.log(expr) / sp.log(k), k, sp.oo)
-    except (NotImplementedError, ValueError):
+    order = limit(sp.log(expr) / sp.log(k), k)
+    if order is None:
         return "vanishing"
+    power = -order
     if power == sp.oo or (power.is_number and power > 1):
         return "l1"
     return "l2" if power.is_number and power > sp.Rational(1, 2) else "vanishing"
@@ -248,9 +248,9 @@ def _inertial(model: Model, form: NormalForm | None) -> Convergence | None:
     commute = step.scalar or momentum.scalar or {x.kind for op in (form.P, form.A) for x in op.letters} == {"diag"}
     ratio = 1.0 if step.constant and commute else step.values.low / step.values.high
     if not certified and not share < ratio:
-        limit = ratio**0.5 / mixing.values.high**0.5 if mixing.values.high else INF
+        most = ratio**0.5 / mixing.values.high**0.5 if mixing.values.high else INF
         raise Unknown(
-            f"|A| reaches {_number(momentum.values.size)}, the certificate needs |A| < {_number(limit)}"
+            f"|A| reaches {_number(momentum.values.size)}, the certificate needs |A| < {_number(most)}"
             + ("" if step.constant and commute else f" for steps between {_shown(step, model)}")
         )
     plain = mixing.values == Interval(1, 1)

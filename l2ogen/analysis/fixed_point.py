@@ -14,7 +14,7 @@ import sympy as sp
 
 from ..core import ir
 from ..core.constants import exact
-from .algebra import SOLUTION, Atom, Operator, Vector
+from .algebra import SOLUTION, Atom, Operator, Vector, limit
 from .bounds import interval
 from .evaluate import Evaluation, Obligation, Unknown, Value, free
 from .model import Model
@@ -220,10 +220,7 @@ def _scalar_vanishes(c: sp.Expr, vanishing: set[str]) -> bool:
         if at_zero == 0:
             return True
     if k in c.free_symbols:
-        try:
-            return bool(sp.limit(c, k, sp.oo) == 0)
-        except (NotImplementedError, ValueError):
-            return False
+        return bool(limit(c, k) == 0)
     return False
 
 
@@ -232,11 +229,8 @@ def _stays(op: Operator) -> bool:
     k = sp.Symbol("k", integer=True, nonnegative=True)
     for c in op.terms.values():
         if k in c.free_symbols:
-            try:
-                limit = sp.limit(c, k, sp.oo)
-            except (NotImplementedError, ValueError):
-                return False
-            if limit == 0 or limit.has(sp.nan) or limit.free_symbols & {k}:
+            end = limit(c, k)
+            if end is None or end == 0 or end.has(sp.nan) or end.free_symbols & {k}:
                 return False
     return True
 
@@ -246,10 +240,8 @@ def _grows(op: Operator) -> bool:
     k = sp.Symbol("k", integer=True, nonnegative=True)
     for c in op.terms.values():
         if k in c.free_symbols:
-            try:
-                if not sp.limit(c, k, sp.oo).is_finite:
-                    return True
-            except (NotImplementedError, ValueError, AttributeError):
+            end = limit(c, k)
+            if end is None or not end.is_finite:
                 return True
     return False
 

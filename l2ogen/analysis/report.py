@@ -122,6 +122,8 @@ def _target(t: TargetReport, paint: Paint, explain: bool) -> list[str]:
         row("note", "", note)
     if t.form is not None and t.model.target == "minimizer":
         row("normal form", "", ", ".join(f"{k} = {v}" for k, v in t.form.texts().items() if v != "0" or k == "b1"))
+    if explain and t.form is None and t.model.target == "minimizer":
+        row("normal form", "", f"none: {t.form_reason}")
     if t.exactness.verdict != "unknown" or explain:
         row("exact", t.exactness.verdict, t.exactness.because)
     if t.model.target == "minimizer":

@@ -111,10 +111,6 @@ class Proximable:
             if not len(getattr(self, name)):
                 object.__setattr__(self, name, np.zeros(self.n))
 
-    @property
-    def separable(self) -> bool:
-        return self.kind != "group"
-
     def groups(self, v: Array) -> list[Array]:
         return [v[i : i + self.size] for i in range(0, self.n, self.size)]
 

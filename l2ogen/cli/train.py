@@ -1,0 +1,127 @@
+"""train, eval, demo: what needs torch."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from ..diagnostics import render
+from .base import main, need_torch, paint
+
+
+def _changes(arguments: list[str]) -> dict[str, str]:
+    """--steps 100 --rate=0.01 -> {"steps": "100", "rate": "0.01"}; names and values are checked by Settings."""
+    found: dict[str, str] = {}
+    rest = iter(arguments)
+    for word in rest:
+        if not word.startswith("--"):
+            raise click.UsageError(f"unexpected argument {word}")
+        name, equals, value = word[2:].partition("=")
+        if name.replace("-", "_") in ("folder", "spec", "console", "problem", "generated", "sizes"):
+            raise click.UsageError(f"no such option: --{name}")
+        if not equals:
+            value = next(rest, "")
+        if not value:
+            raise click.UsageError(f"--{name} needs a value")
+        found[name.replace("-", "_")] = value
+    return found
+
+
+@main.command(context_settings={"ignore_unknown_options": True})
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[FILE|NAME]")
+@click.option("-e", "rule", metavar="RULE", help="A bare rule instead of a file.")
+@click.option("-o", "folder", type=click.Path(path_type=Path), help="The run folder [default: runs/NAME].")
+@click.option("--resume", is_flag=True, help="Continue the run in the folder at its last checkpoint.")
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+def train(words: tuple[str, ...], rule: str | None, folder: Path | None, resume: bool, quiet: bool) -> None:
+    """Train a spec on the problem it names. Every setting of its `train` block is an option: --steps 200
+    --m 20 --schedule "layerwise(steps = 50), joint(steps = 500)"."""
+    need_torch()
+    from .. import api
+    from ..runtime import Interrupted, Run, RunError
+    from ..runtime import train as carry_on
+
+    name = words[0] if words and not words[0].startswith("--") else None  # click cannot tell it from --steps
+    changes = _changes(list(words[name is not None :]))
+    if resume:
+        if folder is None or name is not None or changes:
+            raise click.UsageError("--resume takes the run folder alone: l2ogen train -o runs/NAME --resume")
+    elif (name is None) == (rule is None):
+        raise click.UsageError("name one spec, or give a rule with -e")
+    try:
+        if resume:
+            run = carry_on(Run.resume(str(folder), quiet=quiet))
+        else:
+            spec = api.rule(rule) if rule is not None else api.load(str(name))
+            run = spec.train(folder or Path("runs", spec.stem), quiet=quiet, **changes)
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise click.UsageError(str(error)) from None
+    except api.SpecError as error:
+        click.echo(render(error.diagnostics, error.source, paint), err=True)
+        sys.exit(1)
+    except (RunError, ValueError) as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(130 if isinstance(error, Interrupted) else 1)
+    click.echo(f"{run.result}; weights in {run.folder}")
+
+
+@main.command("eval")
+@click.argument("names", nargs=-1, required=True, metavar="[RUN|NAME]...")
+@click.option("--on", "problem", metavar="PROBLEM", help="The problem [default: that of the first].")
+@click.option("--instances", type=click.IntRange(min=1), default=256, show_default=True)
+@click.option("--iterations", type=click.IntRange(min=1), default=100, show_default=True)
+@click.option("--seed", default=777_000, show_default=True)
+@click.option("-o", "out", type=click.Path(path_type=Path), help="Also write OUT.png, OUT.md and OUT.json.")
+def eval_(
+    names: tuple[str, ...], problem: str | None, instances: int, iterations: int, seed: int, out: Path | None
+) -> None:
+    """Compare trained runs (folders) and specs without weights on the same unseen instances."""
+    need_torch()
+    from ..compare import compare
+    from ..runtime import RunError
+
+    try:
+        table, files = compare(names, problem, instances, iterations, seed, out)
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise click.UsageError(str(error)) from None
+    except (RunError, ValueError) as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1)
+    from rich.console import Console
+
+    console = Console()
+    console.width = max(console.width, 92)
+    console.print(table)
+    for path in files:
+        click.echo(path)
+
+
+@main.command()
+@click.option("-e", "rule", metavar="RULE", help="Another rule than that of the README.")
+@click.option("-o", "out", type=click.Path(path_type=Path), default=Path("demo"), show_default=True)
+@click.option(
+    "--data", type=click.Path(path_type=Path), envvar="L2OGEN_DATA", help="Folder with bsds_patches_lasso.npz."
+)
+@click.option("--steps", type=click.IntRange(min=1), help="Training steps, where the spec's are too many.")
+def demo(rule: str | None, out: Path, data: Path | None, steps: int | None) -> None:
+    """From a rule to a checked, generated, trained and compared module, with a picture."""
+    need_torch()
+    from rich.console import Console
+
+    from .. import api
+    from .. import demo as job
+    from ..runtime import RunError
+
+    console = Console()
+    console.width = max(console.width, 92)  # the tables need it, also where the output is no terminal
+    try:
+        made = job.run(job.free_folder(out), console, rule=rule or job.RULE, data=data, steps=steps)
+    except api.SpecError as error:
+        click.echo(render(error.diagnostics, error.source, paint), err=True)
+        sys.exit(1)
+    except (RunError, ValueError, FileNotFoundError) as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1)
+    console.print(f"done in {made.seconds:.0f} s")
