@@ -176,3 +176,10 @@ def test_a_gradient_elsewhere_is_not_refuted_where_a_learned_number_may_bring_it
     given = learned.replace("learned c in R with 0 < c < 3", "fixed c in R = 2")
     assert targets(learned)[0].fixed_point.verdict == "unknown"
     assert targets(given)[0].fixed_point.verdict == "refuted"
+
+
+@pytest.mark.parametrize(("bound", "verdict"), [("", "unknown"), (" with -1 < b < 1", "proved")])
+def test_what_vanishes_times_a_prediction_needs_a_bound(bound: str, verdict: str) -> None:
+    """A predicted vector is held to be no smaller a risk than a predicted matrix."""
+    text = spec(COMPOSITE, "x+ = prox_{r, a}(x - a*grad f(x) - 1/(k + 1)*b)", f"fixed a in R = 1/L; predicted b in R^n = phi(x){bound}", PER_COORDINATE)
+    assert targets(text)[0].fixed_point.verdict == verdict

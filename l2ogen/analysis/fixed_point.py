@@ -150,7 +150,8 @@ def _one(op: Operator, atom: Atom, model: Model) -> _Part:
     if (names | {atom.name}) & model.undefined:
         return _Part("a value that is not defined at the solution", "unknown")
     if atom.kind == "small" or _vanishing(op, model):
-        grows = sorted(n for n in names if _unbounded(n, model))
+        predicted = {p.name for p in model.program.parameters} & {atom.name}
+        grows = sorted(n for n in names | predicted if _unbounded(n, model))
         if grows or _grows(op):
             return _Part(f"{' and '.join(grows) or op}, not bounded, times what tends to 0", "unknown")
         return _Part(f"{op}*{atom} -> 0", "done")
