@@ -14,11 +14,11 @@ INPUTS := pyproject.toml setup.py constraints.txt
 DEMO   := $(VENV)/.installed-demo
 DEV    := $(VENV)/.installed-dev
 
-.PHONY: help demo test lint types generated clean
+.PHONY: help demo test lint types generated reproduce clean
 .NOTPARALLEL:
 
 help:
-	@echo "make demo | test | lint | types | generated | clean"
+	@echo "make demo | test | lint | types | generated | reproduce | clean"
 
 # L2OGEN_DATA, from the environment or from make's command line, reaches the demo as it is.
 demo: $(DEMO)
@@ -39,6 +39,12 @@ types: $(DEV)
 generated: $(DEV)
 	@echo "== compiling specs/ into generated/"
 	@$(BIN)/l2ogen compile specs -o generated
+
+# Published results, one by one (make reproduce-alista) or all, in hours; trainings stay in runs/reproduce.
+reproduce: reproduce-all
+
+reproduce-%: $(DEMO)
+	@$(BIN)/python -m benchmarks.reproduce $*
 
 # Removes what can be made again in seconds. Training runs (runs/, demo/) and .venv stay.
 clean:

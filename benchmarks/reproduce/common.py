@@ -50,7 +50,7 @@ class Lab:
         folder, stamp = self.runs / name, self.runs / f"{name}.json"
         if (folder / "settings.json").is_file():
             if not stamp.is_file() or stamp.read_text(encoding="utf-8") != key:
-                raise ValueError(f"{folder} was made with another spec or other settings: move it, or name other --runs")
+                raise ValueError(f"{folder} was made with another spec or other settings: move it or name other --runs")
             run = train(Run.resume(folder))
         else:
             write_text(stamp, key)
