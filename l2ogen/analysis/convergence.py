@@ -41,6 +41,9 @@ def convergence(model: Model, form: NormalForm | None) -> Convergence:
     lines = [s.value for s in model.program.statements if isinstance(s, ir.Assignment)]
     if any(n.op == "stochgrad" for line in lines for n in line.walk()):
         return Convergence("unknown", because="convergence is decided for full gradients, not for those of minibatches")
+    if any(n.op == "any" for line in lines for n in line.walk()):
+        because = "an arbitrary map need not converge; its theorem says what a rule that does must be"
+        return Convergence("unknown", because=because)
     guard = model.program.safeguard
     if guard is not None:
         return _safeguarded(model, guard)

@@ -16,6 +16,16 @@ G_PLUS = Atom("g+", "subgradient")
 """A subgradient of r at x+: prox_{r, P}(u) = u - P*g+."""
 
 
+@dataclass(frozen=True)
+class AnyMap:
+    """An arbitrary map d = any(C) at its arguments."""
+
+    name: str
+    bound: str
+    """C as text."""
+    arguments: tuple[Vector, ...]
+
+
 @dataclass
 class General(Evaluation):
     """One pass with every state as an atom of its own; next iterates are atoms, too, once they are computed."""
@@ -23,6 +33,7 @@ class General(Evaluation):
     points: dict[Atom, Vector] = field(default_factory=dict)
     """grad f(e) -> e"""
     metrics: list[tuple[Operator, Node]] = field(default_factory=list)
+    maps: dict[Atom, AnyMap] = field(default_factory=dict)
     result: Vector = field(default_factory=Vector)
     """What the prox gives; g+ is a subgradient there."""
     updates: dict[str, Value] = field(default_factory=dict)
@@ -34,7 +45,8 @@ class General(Evaluation):
                 self.call(s)
                 continue
             if s.implicit is not None and s.implicit.metric is None:
-                raise Unknown("an implicit rule that is no prox")
+                self.judged_implicitly(s)
+                self.next[s.name] = Vector.of(Atom(f"{s.name}+", "state"))
             value = self.value(s.value)
             if s.next:
                 self.updates[s.name] = value
@@ -51,6 +63,16 @@ class General(Evaluation):
         self.points[atom] = point
         return Vector.of(atom)
 
+    def subgradient(self) -> Vector:
+        return Vector.of(G_PLUS)
+
+    def _any(self, node: Node) -> Value:
+        arguments = tuple(self.vector(a) for a in node.args)
+        atom = Atom(f"{node.attr}({', '.join(map(str, arguments))})", "parameter")
+        network = self.model.program.network(node.attr)
+        self.maps[atom] = AnyMap(network.name, text(network.bound), arguments)
+        return Vector.of(atom)
+
     def _prox(self, node: Node) -> Value:
         metric, u = self.metric(node.args[0]), self.vector(node.args[1])
         self.metrics.append((metric, node.args[0]))
@@ -64,6 +86,13 @@ class General(Evaluation):
 
     def _soft_ss(self, node: Node) -> Value:
         raise Unknown("support selection")
+
+
+def text(bound: Node | None) -> str:
+    """C of any(C), a number or a name."""
+    if bound is None:
+        return "C"
+    return str(bound.attr) if bound.op == "number" else bound.name
 
 
 def general(model: Model) -> General:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from ..core import ir
 from .algebra import Atom, Operator, Vector
 from .evaluate import Unknown
 from .general import G_PLUS, General, general
@@ -33,7 +32,8 @@ class NormalForm:
     """The extrapolated point: a state, or the formula that takes its place."""
     prox_form: bool = True
     rule: General | None = None
-    momentum: ir.Node | None = None
+    theorem: str = ""
+    """What a theorem says of a rule with an arbitrary map, whose form this is."""
 
     def texts(self) -> dict[str, str]:
         """The keys of `check --json`."""
@@ -48,7 +48,12 @@ IDENTITY = Operator.multiple(sp.Integer(1))
 
 def normal_form(model: Model) -> NormalForm:
     """Raises Unknown, with the reason, for a rule that has none of this form."""
+    from .theorems import theorem
+
     rule = general(model)
+    necessary = theorem(model, rule)
+    if necessary is not None:
+        return necessary
     variable = model.program.variable
     x, x_next = Atom(variable, "state"), Atom(f"{variable}+", "state")
     update = rule.updates[variable]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..core import ir
+from .circle import goes_round
 from .convergence import Convergence
 from .fixed_point import FixedPoint
 from .model import Model
@@ -71,25 +72,36 @@ def _stays(program: ir.Algorithm, instance: Instance, parameters: Parameters, ea
 
 
 def diverges(model: Model, found: Convergence) -> Convergence:
-    """What no certificate covers may be refuted: admissible constant parameters and a one-dimensional f that does not
-    converge."""
-    if found.verdict != "unknown" or model.target != "minimizer" or model.program.data or not model.has("f"):
+    """What no certificate covers may be refuted: admissible constant parameters and a one-dimensional problem on which
+    the rule does not converge to the minimizer."""
+    if found.verdict != "unknown" or model.target != "minimizer" or model.program.data:
         return found
-    witness = search(model.program)
+    if any(n.op == "any" for e in model.program.expressions for n in e.walk()):  # a theorem's rule: it is to converge
+        return found
+    witness = search(model.program, exactly=lambda parameters: goes_round(model, parameters))
     if witness is None:
         return found
     witness = _rounder(model.program, witness)
-    values = ", ".join(f"{name} = {value:.6g}" for name, value in witness["parameters"]["given"].items())
-    at = f" with {values}" if values else ""
-    if witness["kind"] == "quadratic":
-        h, L = witness["h"], witness["L"]
-        curve = f"f(x) = {h:g}/2*(x - 1)^2, L = {L:g}"
-        radius = witness["radius"]
-        how = f"spectral radius {radius:.3g}" if radius > 1 else "another limit than the minimizer"
-        because = f"for these parameters: {curve}, r = 0{at} does not converge ({how})"
-    else:
-        because = f"for these parameters: a Huber function{at} ends in a cycle"
-    return Convergence("refuted", because=because, fix=found.because, witness=witness)
+    return Convergence("refuted", because=f"for these parameters: {_because(witness)}", fix=found.because, witness=witness)
+
+
+def _because(witness: dict[str, Any]) -> str:
+    """The problem, the parameters and what happens there."""
+    parameters, instance = witness["parameters"], witness["instance"]
+    values = [f"{name} = {value:.6g}" for name, value in parameters["given"].items()]
+    values += [f"the network {name} = {value:g}" for name, value in parameters["outputs"].items()]
+    at = f" with {', '.join(values)}" if values else ""
+    if witness["kind"] == "cycle":
+        return f"a Huber function{at} ends in a cycle"
+    if witness["kind"] in ("quadratic", "circle"):
+        curve = f"f(x) = {witness['h']:g}/2*(x - 1)^2, L = {witness['L']:g}, r = 0"
+        how = f"spectral radius {witness['radius']:.3g}"
+        if witness["kind"] == "circle":
+            how = f"{how}: it goes round the minimizer for ever"
+        return f"{curve}{at} does not converge ({how})"
+    limit = witness["limit"]
+    how = "x moves by the same step for ever" if limit is None else f"x tends to {limit:.3g}"
+    return f"F(x) = {instance['title']}, L = {witness['L']:g}{at}: {how}, the minimizer is {instance['x_star'][0]:g}"
 
 
 def _rounder(program: ir.Algorithm, witness: dict[str, Any]) -> dict[str, Any]:
