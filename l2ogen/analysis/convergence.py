@@ -12,9 +12,9 @@ from typing import Any, Literal
 import sympy as sp
 
 from ..core import ir
-from ..core.constants import exact, vanishes
+from ..core.constants import exact, positive, vanishes
 from .algebra import Atom, Operator, Vector, limit
-from .bounds import INF, Interval, Metric, interval, metric
+from .bounds import INF, Interval, Metric, interval, lipschitz, metric
 from .evaluate import Unknown
 from .general import General, general
 from .model import Model
@@ -61,6 +61,8 @@ def convergence(model: Model, form: NormalForm | None) -> Convergence:
 
 def coercive(model: Model) -> str | None:
     """Why F is coercive, or None."""
+    if model.matrix is not None and model.l1_weight is not None and _positive(str(model.l1_weight), model):
+        return f"{model.l1_weight}*||x||_1 is, and the rest is not negative"
     for f in model.program.functions:
         if "coercive" in f.properties:
             return f"`{f.name}` is declared coercive and the rest is bounded below"
@@ -69,11 +71,21 @@ def coercive(model: Model) -> str | None:
     return None
 
 
+def _positive(name: str, model: Model) -> bool:
+    """Whether a datum is declared to be positive."""
+    ranges = {d.name: d.range for d in model.program.data}
+    d = next((d for d in model.program.data if d.name == name), None)
+    return d is not None and positive(ir.Node("symbol", (), d.type, ("data", name)), ranges)
+
+
 def _delivered(model: Model, kind: Kind) -> tuple[str, list[str]]:
     """`values` is `dist` where F is coercive; a strongly convex F makes `dist` `iterates`."""
     assumes = ["a minimizer exists"]
-    if model.has("f"):
-        assumes.append("L is an upper bound of the Lipschitz constant of grad f")
+    L = lipschitz(model)
+    if model.matrix is not None:
+        assumes.append(f"{model.matrix} is not 0")
+    if model.has("f") and any(f.lipschitz for f in model.program.functions):
+        assumes.append(f"{L} is an upper bound of the Lipschitz constant of grad f")
     why = coercive(model)
     if kind == "values" and why:
         kind = "dist"
@@ -322,7 +334,7 @@ def _momentum(model: Model, form: NormalForm | None) -> Convergence | None:
     alpha, beta = _heavy_ball(model, rule)
     if alpha is None or beta is None:
         return None
-    smooth = next((f.lipschitz for f in model.program.functions if f.lipschitz), None)
+    smooth = lipschitz(model)
     if smooth is None:
         raise Unknown("momentum without a smooth part")
     constants = [p for p in model.program.parameters if p.name in _names(alpha, beta)]

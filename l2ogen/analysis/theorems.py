@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import sympy as sp
 
 from .algebra import Atom, Letter, Operator, Vector
+from .bounds import INF, metric
 from .evaluate import Unknown
 from .general import G_PLUS, AnyMap, General
 from .model import Model
@@ -58,7 +59,7 @@ def theorem(model: Model, rule: General) -> NormalForm | None:
     P2 = read.jacobian("grad f(y)")
     P1 = read.jacobian("g") if model.has("r") else read.jacobian("grad f(x)") + P2
     A, b2 = _extrapolation(model, rule, read.y) if read.y else (Operator(), Vector())
-    form = NormalForm(P1, P2, Operator(), A, REST, b2, read.y, not read.y, rule)
+    form = NormalForm(P1, P2, Operator(), A, REST, b2, read.y, not read.y)
     form.theorem = _statement(model, read, form)
     return form
 
@@ -101,6 +102,9 @@ def _extrapolation(model: Model, rule: General, y: str) -> tuple[Operator, Vecto
     b2 = update - Vector.of(x_next) - (Vector.of(x_next) - Vector.of(x)).under(A)
     if any(a.kind == "state" for a in b2.atoms):
         raise Unknown(f"`{y}` is no extrapolation of the iterates")
+    size = metric(A, model, times_L=False)
+    if size is None or (size.values.size == INF and not size.constant):
+        raise Unknown(f"nothing bounds {A}, which the theorem needs")
     return A, b2
 
 
@@ -116,8 +120,8 @@ def _statement(model: Model, read: _Rule, form: NormalForm) -> str:
         prox = f"x - (P_k - Q_k)*grad f(x) - Q_k*grad f({y}) - b_k"
         where += f", Q_k = {form.P2}"
     text = (
-        f"theorem {number}: where it converges and keeps its solutions, x+ = {step} - b_k with {where}: means of the "
-        f"Jacobian of {read.name}, ||J||_F <= {read.bound}; and b_k -> 0"
+        f"theorem {number}: where it converges and keeps its solutions, x+ = {step} - b_k with b_k -> 0 and "
+        f"{where}, means of the Jacobian of {read.name}: ||J||_F <= {read.bound}"
     )
     if y:
         text += f"; {y}+ = x+ + A_k*(x+ - x) + c_k with A_k = {form.A} bounded and c_k -> 0"

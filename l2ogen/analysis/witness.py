@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from .convergence import Convergence
 from .fixed_point import FixedPoint
 from .model import Model
 from .numeric.corners import search
-from .numeric.fitting import instance_for
+from .numeric.fitting import instance_for, orthogonal_lasso
 from .numeric.instances import Instance
 from .numeric.interpreter import CannotRun
 from .numeric.parameters import Inadmissible, Parameters
@@ -28,7 +29,7 @@ DRAWS = 6
 def replayed(model: Model, found: FixedPoint) -> FixedPoint:
     """A candidate with its witness, or unknown where the numbers do not confirm it."""
     if not found.candidate:
-        return found
+        return _whatever_the_parameters(model, found)
     try:
         witness = _search(model.program, "recover" if model.target == "recovery" else "minimize")
     except (CannotRun, Inadmissible) as reason:
@@ -37,6 +38,28 @@ def replayed(model: Model, found: FixedPoint) -> FixedPoint:
         return _unknown(found, "the algebra says that it fails, but no problem was found that shows it")
     found.witness = witness
     return found
+
+
+def _whatever_the_parameters(model: Model, found: FixedPoint) -> FixedPoint:
+    """A rule that the algebra can't follow, on the LASSO with A = I: refuted where the residual is one and the same for
+    all parameters that are drawn, small and large ones."""
+    if found.verdict != "unknown" or model.target != "minimizer" or model.matrix is None:
+        return found
+    learned = [p for p in model.program.parameters if p.kind in ("learned", "predicted")]
+    if not learned or any(p.type.sizes for p in learned):  # matrices may undo anything
+        return found
+    try:
+        rng = np.random.default_rng(0)
+        instance = orthogonal_lasso(model.program, 0.25)
+        drawn = [Parameters.sample(model.program, rng, scale=scale) for scale in (0.01, 1.0, 100.0) for _ in range(2)]
+        witnesses = [refute_fixed_point(model.program, instance, p) for p in drawn]
+    except (CannotRun, Inadmissible):
+        return found
+    shown = [w for w in witnesses if w is not None]
+    if len(shown) < len(drawn) or np.ptp([w["residual"] for w in shown]) > 1e-12:
+        return found
+    text = f"||x+ - x*|| = {shown[0]['residual']:.3g} on the LASSO with A = I, whatever the parameters"
+    return replace(found, verdict="refuted", obligations=[text], residual=text, reason=text, witness=shown[0])
 
 
 def _unknown(found: FixedPoint, reason: str) -> FixedPoint:

@@ -81,7 +81,7 @@ def search(program: ir.Algorithm, L: float = 1.0, most: int = 400, exactly: Refu
     attempts += [(exactly, most)] if smooth and exactly is not None else []
     attempts += [(resting, most)] + ([(cycling, 9)] if smooth and not strong else [])
     try:
-        sets = [made for made, _ in zip(corners(program, quadratic(L)), range(most), strict=False)]
+        sets = [made for made, _ in zip(corners(program, quadratic(L, L=L)), range(most), strict=False)]
         for refute, count in attempts:
             for parameters in sets[:count]:
                 if (found := refute(parameters)) is not None:
