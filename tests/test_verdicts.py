@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 
 import pytest
 
 import l2ogen
 from l2ogen import pipeline
+from l2ogen.analysis.numeric import witnesses
 from l2ogen.analysis.report import Report, TargetReport, examine
 from l2ogen.core import ir
 from l2ogen.source import Source
@@ -27,6 +29,9 @@ NET = "phi = lstm(hidden = 4, layers = 1) per coordinate"
 TWO = "x, y in R^n = 0"
 INERTIAL = "x+ = prox_r,P(y - P*grad f(y)); y+ = x+ + A*(x+ - x)"
 BIASED = "x+ = prox_r,P((I - B)*(x - P*grad f(x)) + B*(y - P*grad f(y)) - b1); y+ = x+ + A*(x+ - x) + b2"
+PBA = "x+ = prox_r,P((1 - B)*(x - P*grad f(x)) + B*(y - P*grad f(y))); y+ = x+ + A*(x+ - x)"
+SCALAR = "x+ = prox_r,P((1 - B)*(x - P*grad f(x)) + B*(y - P*grad f(y)) - b1); y+ = x+ + A*(x+ - x) + b2"
+FISTA = "x+ = prox_r,a(y - a*grad f(y)); t+ = (1 + sqrt(1 + 4*t^2))/2; y+ = x+ + ((t - 1)/t+)*(x+ - x)"
 PGD = "x+ = prox_r,a(x - a*grad f(x))"
 
 # rule: fixed point, convergence with its theorem and kind
@@ -52,6 +57,9 @@ RULES: dict[str, tuple[str, str, str]] = {
     "5 ISTA with a step of another matrix": (rule(LASSO, "x+ = soft(x - 1/L*W*(A*x - b), lam/L)", "learned W in R^(n, m)"), "conditional", "unknown"),
     "5 ISTA with steps beyond": (rule(LASSO, "x+ = soft(x - 2.1/L*A'*(A*x - b), 2.1*lam/L)"), "proved", "unknown"),
     "5 FISTA as soft": (rule(LASSO, "x+ = soft(y - 1/L*A'*(A*y - b), lam/L); t+ = (1 + sqrt(1 + 4*t^2))/2; y+ = x+ + ((t - 1)/t+)*(x+ - x)", states="x, y in R^n = 0; t in R = 1"), "proved", "proved C3 dist"),
+    "6 FISTA": (rule(COMPOSITE, FISTA, "fixed a in R = 1/L", "x, y in R^n = 0; t in R = 1"), "proved", "proved C3 values"),
+    "6 FISTA with steps between 1/L and 4/3/L": (rule(COMPOSITE, FISTA, "fixed a in R = 1.3/L", "x, y in R^n = 0; t in R = 1"), "proved", "unknown"),
+    "6 FISTA with steps beyond 4/3/L": (rule(COMPOSITE, FISTA, "fixed a in R = 1.4/L", "x, y in R^n = 0; t in R = 1"), "proved", "refuted"),
     "7 momentum": (rule(SMOOTH, "v+ = beta*v + (1 - beta)*grad f(x); x+ = x - a*v+", "fixed a in R = 1/L; fixed beta in R = 0.9", "x, v in R^n = 0"), "proved", "proved C4 values"),
     "7 steps too long for beta": (rule(SMOOTH, "v+ = beta*v + (1 - beta)*grad f(x); x+ = x - a*v+", "fixed a in R = 50/L; fixed beta in R = 0.9", "x, v in R^n = 0"), "proved", "refuted"),
     "15 steps that vanish": (rule(SMOOTH, "x+ = x - a_k*tanh(phi(x, grad f(x)))", "learned a_k in R init 0.1 with a_k -> 0", networks=NET), "proved", "refuted"),
@@ -59,6 +67,14 @@ RULES: dict[str, tuple[str, str, str]] = {
     "17 a step of any sign": (rule(COMPOSITE, "x+ = prox_r,P(x - P*grad f(x))", "predicted P in diag(n) = phi(x, grad f(x))", "x in R^n = 0", NET), "conditional", "refuted"),
     "18 free biases": (rule(COMPOSITE, BIASED, "predicted P, B, A in diag(n), b1, b2 in R^n = phi(y, grad f(y)) with 0 < P < 2/L, 0 < B < 1, 0 < A < 1", TWO, NET), "refuted", "refuted"),
     "18 envelopes": (rule(COMPOSITE, BIASED, "predicted P, B, A in diag(n), b1, b2 in R^n = phi(y, grad f(y)) with 0 < P < 2/L, 0 < B < 1, 0 < A < 1, b1 -> 0 like 1/(k + 1)^2, b2 -> 0 like 1/(k + 1)^2", TWO, NET), "proved", "refuted"),
+    "18 free biases in certified ranges": (rule(COMPOSITE, SCALAR, "fixed P in diag(n) = 1/L; fixed B in R = 0.5; fixed A in R = 0.5; predicted b1, b2 in R^n = phi(y, grad f(y))", TWO, NET), "refuted", "refuted"),
+    "18e certified envelopes": (rule(COMPOSITE, SCALAR.replace("B", "B_k").replace("A*", "A_k*"), "predicted P in diag(n), b1, b2 in R^n = phi(y, grad f(y)) with 0.5/L < P <= 1/L, b1 -> 0 like 1/(k + 1)^2, b2 -> 0 like 1/(k + 1)^2; learned B_k, A_k in R with 0 <= B_k <= 1, 0 < A_k < 0.7", TWO, NET), "proved", "proved C2b values"),
+    "18e slow envelopes": (rule(COMPOSITE, SCALAR.replace("B", "B_k").replace("A*", "A_k*"), "predicted P in diag(n), b1, b2 in R^n = phi(y, grad f(y)) with 0.5/L < P <= 1/L, b1 -> 0 like 1/(k + 1)^0.5, b2 -> 0 like 1/(k + 1)^2; learned B_k, A_k in R with 0 <= B_k <= 1, 0 < A_k < 0.7", TWO, NET), "proved", "unknown"),
+    "20 a number B": (rule(COMPOSITE, PBA.replace("B", "B_k").replace("A*", "A_k*"), "predicted P in diag(n) = phi(y, grad f(y)) with 0.5/L < P <= 1/L; learned B_k, A_k in R with 0 <= B_k <= 1, 0 < A_k < 0.7", TWO, NET), "proved", "proved C2c values"),
+    "20 a number B, steps that vary too much": (rule(COMPOSITE, PBA.replace("B", "B_k").replace("A*", "A_k*"), "predicted P in diag(n) = phi(y, grad f(y)) with 0.4/L < P <= 1/L; learned B_k, A_k in R with 0 <= B_k <= 1, 0 < A_k < 0.7", TWO, NET), "proved", "unknown"),
+    "20 half of the momentum": (rule(COMPOSITE, PBA, "fixed P in diag(n) = 1/L; fixed B in R = 0.5; fixed A in R = 1.3", TWO), "proved", "proved C2c values"),
+    "20 B per coordinate": (rule(COMPOSITE, PBA.replace("(1 - B)", "(I - B)"), "predicted P, B in diag(n) = phi(y, grad f(y)) with 0.9/L < P <= 1/L, 0 <= B <= 1; fixed A in R = 0.5", TWO, NET), "proved", "unknown"),
+    "20 published ranges": (rule(COMPOSITE, PBA.replace("(1 - B)", "(I - B)"), "predicted P, B, A in diag(n) = phi(y, grad f(y)) with 0 < P < 2/L, 0 < B < 1, 0 < A < 1", TWO, NET), "proved", "refuted"),
     "22 P alone": (rule(COMPOSITE, "x+ = prox_r,P(x - P*grad f(x))", "predicted P in diag(n) = phi(x, grad f(x)) with 0.1/L < P < 1.9/L", networks=NET), "proved", "proved C1v values"),
     "22 P beyond 2/L": (rule(COMPOSITE, "x+ = prox_r,P(x - P*grad f(x))", "predicted P in diag(n) = phi(x, grad f(x)) with 0.1/L < P < 2.1/L", networks=NET), "proved", "refuted"),
     "23 A alone": (rule(COMPOSITE, "x+ = prox_r,1/L*I(y - 1/L*grad f(y)); y+ = x+ + A*(x+ - x)".replace("1/L*I", "a").replace("1/L*grad", "a*grad"), "fixed a in R = 1/L; predicted A in diag(n) = phi(y, grad f(y)) with 0 < A < 0.9", TWO, NET), "proved", "proved C2 values"),
@@ -91,7 +107,10 @@ def test_rules(name: str) -> None:
     target = verdicts(name).targets[0]
     assert (target.fixed_point.verdict, summary(target)) == RULES[name][1:]
     for found in (target.fixed_point, target.convergence):
-        assert found.verdict != "refuted" or found.witness, "a refutation shows a problem that was run"
+        assert (found.verdict == "refuted") == (found.witness is not None), "a refutation shows a problem that was run"
+    witness = target.convergence.witness
+    if witness is not None:  # x_k is no closer to the minimizer at the end than here
+        assert witnesses.replay(target.model.program, json.loads(json.dumps(witness))) == witness["distance"] > 1e-3
 
 
 # spec, target: fixed point, obligations, normal form without what is 0, convergence
@@ -156,3 +175,63 @@ def test_what_a_certificate_assumes_and_gives() -> None:
         found = examine(made.program).targets[0].convergence
         assert found.kind == kind and "a minimizer exists" in found.assumes
         assert any(a.startswith("L is an upper bound") for a in found.assumes)
+
+
+ANY, IMPLICIT = "d = any(2)", " where g in subgrad r(x+)"
+HORIZON = f"x+ = x - d(x, grad f(x), x+, g, y, grad f(y)){IMPLICIT}; y+ = "
+
+# rule: obligations, normal form without what is 0, what the theorem says of x+
+THEOREMS: dict[str, tuple[str, list[str], str, str]] = {
+    "T1": (rule(SMOOTH, "x+ = x - d(x, grad f(x))", networks=ANY), ["d(x*, 0) -> 0"],
+           "P1 = J(d, grad f(x)), b1 = o(1)", "x - P_k*grad f(x) - b_k"),
+    "T2": (rule(PROXIMABLE, f"x+ = x - d(x+, g){IMPLICIT}", networks=ANY), ["d(x*, 0) -> 0"],
+           "P1 = J(d, g), b1 = o(1)", "x - P_k*g - b_k"),
+    "T3": (rule(COMPOSITE, f"x+ = x - d(x, grad f(x), x+, g){IMPLICIT}", networks=ANY), ["d(x*, -g*, x*, g*) -> 0"],
+           "P1 = J(d, g), b1 = o(1)", "x - P_k*(grad f(x) + g) - b_k"),
+    "T4": (rule(COMPOSITE, HORIZON + "m(x+, x)", "", TWO, ANY + "; m = any(3)"),
+           ["d(x*, -g*, x*, g*, x*, -g*) -> 0", "m(x*, x*) - x* -> 0"],
+           "P1 = J(d, g), P2 = J(d, grad f(y)), A = -J(m, x), b1 = o(1), b2 = o(1)",
+           "x - (P_k - Q_k)*grad f(x) - Q_k*grad f(y) - P_k*g - b_k"),
+    "T4 with an extrapolation": (
+        rule(COMPOSITE, HORIZON + "x+ + A*(x+ - x)", "predicted A in diag(n) = phi(x) with 0 < A < 1", TWO, f"{ANY}; {NET}"),
+        ["d(x*, -g*, x*, g*, x*, -g*) -> 0"],
+        "P1 = J(d, g), P2 = J(d, grad f(y)), A = A, b1 = o(1)",
+        "x - (P_k - Q_k)*grad f(x) - Q_k*grad f(y) - P_k*g - b_k"),
+}  # fmt: skip
+
+
+def examined(text: str) -> TargetReport:
+    made = pipeline.check(Source("rule.l2o", text))
+    assert isinstance(made.program, ir.Algorithm), made.diagnostics
+    return examine(made.program).targets[0]
+
+
+@pytest.mark.parametrize("name", THEOREMS)
+def test_the_theorems_come_out_as_normal_forms(name: str) -> None:
+    """Of rules with an arbitrary map: what they must be if they converge and keep their solutions."""
+    text, obligations, form, step = THEOREMS[name]
+    found = examined(text)
+    assert (found.fixed_point.verdict, found.fixed_point.iff, summary(found)) == ("conditional", True, "unknown")
+    assert sorted(found.fixed_point.obligations) == sorted(obligations)
+    assert found.form is not None
+    assert ", ".join(f"{k} = {v}" for k, v in found.form.texts().items() if v != "0") == form
+    assert f"theorem {name[:2]}: " in found.form.theorem and f"x+ = {step} with b_k -> 0" in found.form.theorem
+    assert ("symmetric and positive definite" in found.form.theorem) == (name != "T1")
+    assert found.form.theorem in found.fixed_point.notes
+
+
+@pytest.mark.parametrize(("what", "text"), [
+    ("a sum of two maps", rule(SMOOTH, "x+ = x - d(x, grad f(x)) - d(grad f(x), x)", networks=ANY)),
+    ("no step from x", rule(SMOOTH, "x+ = 2*x - d(x, grad f(x))", networks=ANY)),
+    ("no gradient", rule(SMOOTH, "x+ = x - d(x, x) + 0*grad f(x)", networks=ANY)),
+    ("an argument that no theorem has", rule(SMOOTH, "x+ = x - d(x, grad f(2*x))", networks=ANY)),
+    ("a prox beside the map", rule(COMPOSITE, "x+ = prox_{r, 1/L}(x - d(x, grad f(x)))", networks=ANY)),
+    ("a point whose momentum nothing bounds", rule(COMPOSITE, HORIZON + "x+ + A*(x+ - x)", "predicted A in diag(n) = phi(x)", TWO, f"{ANY}; {NET}")),
+])  # fmt: skip
+def test_no_theorem(what: str, text: str) -> None:
+    found = examined(text)
+    assert found.form is None and not any("theorem" in note for note in found.fixed_point.notes)
+
+
+def test_an_implicit_rule_with_the_wrong_sign_is_not_read_as_one_of_any_map() -> None:
+    assert examined(rule(COMPOSITE, f"x+ = x - P*grad f(x) + P*g{IMPLICIT}", "fixed P in diag(n) = 1/L")).fixed_point.verdict == "unknown"

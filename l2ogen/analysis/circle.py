@@ -89,7 +89,7 @@ def matrix(model: Model, parameters: Parameters, names: tuple[str, ...], L: floa
 
 
 def _values(model: Model, parameters: Parameters, L: float) -> dict[str, sp.Rational]:
-    """Lipschitz constant, modulus and parameters as the decimal numbers that they are written as; all of them allowed."""
+    """Lipschitz constant and parameters as the decimal numbers that they are written as; all of them allowed."""
     values: dict[str, sp.Rational] = {}
     for f in model.program.functions:
         if f.lipschitz is not None:

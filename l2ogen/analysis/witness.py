@@ -105,7 +105,8 @@ def diverges(model: Model, found: Convergence) -> Convergence:
     if witness is None:
         return found
     witness = _rounder(model.program, witness)
-    return Convergence("refuted", because=f"for these parameters: {_because(witness)}", fix=found.because, witness=witness)
+    because = f"for these parameters: {_because(witness)}"
+    return Convergence("refuted", because=because, fix=found.because, witness=witness)
 
 
 def _because(witness: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ from .fitting import modulus, properties
 from .instances import Instance, quadratic
 from .interpreter import CannotRun, Run
 from .parameters import Inadmissible, Parameters
-from .recurrences import parabolas, refute_by_limit, refute_by_quadratic
+from .recurrences import parabolas, refute_by_late_growth, refute_by_limit, refute_by_quadratic
 
 Witness = dict[str, Any]
 Refuter = Callable[[Parameters], Witness | None]
@@ -55,8 +55,8 @@ def corners(program: ir.Algorithm, instance: Instance) -> Iterator[Parameters]:
 def search(program: ir.Algorithm, L: float = 1.0, most: int = 400, exactly: Refuter | None = None) -> Witness | None:
     """A witness against convergence among constant parameters at the corners of their ranges; None if none is found.
 
-    What grows on a quadratic comes first, for all corners, then what `exactly` knows to go round in circles on one; what
-    comes to rest elsewhere or drifts; and Huber's functions. None too where these are not in the class.
+    What grows on a quadratic comes first, for all corners, then what `exactly` knows to go round in circles on one;
+    what comes to rest elsewhere or drifts; and Huber's functions. None too where these are not in the class.
     """
     least = modulus(program, "f", "F")
     strong = any("strongly_convex" in g.properties for g in program.functions)
@@ -68,7 +68,8 @@ def search(program: ir.Algorithm, L: float = 1.0, most: int = 400, exactly: Refu
     members = list(parabolas(program, L, least))
 
     def growing(parameters: Parameters) -> Witness | None:
-        return refute_by_quadratic(program, parameters, L, least)
+        found = refute_by_quadratic(program, parameters, L, least)
+        return found or refute_by_late_growth(program, parameters, quadratic(L, L=L))
 
     def resting(parameters: Parameters) -> Witness | None:
         return next((w for instance in members if (w := refute_by_limit(program, parameters, instance))), None)

@@ -71,7 +71,7 @@ class Net:
         return self.linear("out", u), np.stack(states) if states else None
 
     def constant(self, value: float) -> Net:
-        """The same architecture with the outputs `value` whatever it reads. Raises ValueError where it has no biases."""
+        """The same architecture with the outputs `value` whatever it reads. Raises ValueError without biases."""
         if value and not self.network.bias:
             raise ValueError(f"`{self.network.name}` has no biases: its outputs are 0 if its weights are")
         last = {"out.bias": np.full_like(self.weights["out.bias"], value)} if value else {}

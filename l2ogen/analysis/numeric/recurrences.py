@@ -49,14 +49,21 @@ class Recurrence:
         left, right = left[:, :rank] / values[:rank], right[:rank].T
         return np.linalg.eigvals(left.T @ shifted @ right)
 
+    def after(self, steps: int) -> float:
+        """x after so many periods."""
+        z = self.z0
+        for _ in range(steps):
+            z = self.M @ z + self.v
+        return float(z[self.place])
+
     @property
     def radius(self) -> float:
         modes = self.modes()
         return float(np.abs(modes).max()) if len(modes) else 0.0
 
 
-def entering(program: ir.Algorithm, parameters: Parameters) -> tuple[str, ...] | None:
-    """The states that x depends on; None where it depends on the number of the iteration, too.
+def entering(program: ir.Algorithm, parameters: Parameters, of: str | None = None) -> tuple[str, ...] | None:
+    """The states that x, or another state, depends on; None where it depends on the number of the iteration, too.
 
     A network whose output is given as a constant reads nothing.
     """
@@ -68,7 +75,8 @@ def entering(program: ir.Algorithm, parameters: Parameters) -> tuple[str, ...] |
             constant = s.network in parameters.outputs
             lines |= {("let", name): () if constant else s.inputs for name in s.outputs}
     lines |= {("parameter", p.name): (p.value,) for p in program.parameters if p.value is not None}
-    found, todo = {("state", program.variable)}, [("state", program.variable)]
+    root = ("state", of or program.variable)
+    found, todo = {root}, [root]
     while todo:
         role, name = todo.pop()
         for e in lines.get(("next" if role == "state" else role, name), ()):
@@ -157,11 +165,52 @@ def refute_by_quadratic(
             if not end > middle:  # the run says otherwise: the radius is rounding
                 continue
             return {
-                "kind": "quadratic", "instance": instance.as_json(), "parameters": parameters.as_json(), "h": instance.mu,
-                "L": L, "radius": radius, "steps": steps, "window": window,
-                "distance": end,
+                "kind": "quadratic", "instance": instance.as_json(), "parameters": parameters.as_json(),
+                "h": instance.mu, "L": L, "radius": radius, "steps": steps, "window": window, "distance": end,
             }  # fmt: skip
     return None
+
+
+LATE = (300, 3000)
+"""Iterations in which clocks are read."""
+
+
+def refute_by_late_growth(program: ir.Algorithm, parameters: Parameters, instance: Instance) -> dict[str, Any] | None:
+    """A witness against a rule whose coefficients settle with scalar states of their own, as FISTA's t: the recurrence
+    that it tends to grows, and so does the run from the declared start."""
+    names = entering(program, parameters) or ()
+    clocks = [s.name for s in program.states if s.name in names and s.type.kind == "scalar"]
+    own = [entering(program, parameters, name) for name in clocks]
+    if program.safeguard is not None or not clocks or not all(o is not None and set(o) <= set(clocks) for o in own):
+        return None
+    base = start(program, instance, parameters)
+    vectors, state, radii = [name for name in names if name not in clocks], base, []
+
+    def after(z: Array, at: State) -> Array:
+        parts = {name: z[i : i + 1] for i, name in enumerate(vectors)}
+        following = step(program, instance, parameters, at | parts, 0)
+        return np.concatenate([following[name] for name in vectors])
+
+    for k in range(1, LATE[-1] + 1):
+        following = step(program, instance, parameters, base | {name: state[name] for name in clocks}, 0)
+        state = base | {name: following[name] for name in clocks}
+        if k in LATE:
+            zero = after(np.zeros(len(vectors)), state)
+            M = np.stack([after(e, state) - zero for e in np.eye(len(vectors))], axis=1)
+            probe = np.random.default_rng(k).normal(size=len(vectors)) * 3
+            if not np.allclose(after(probe, state), M @ probe + zero, rtol=1e-9, atol=1e-9):
+                return None
+            radii.append(float(np.abs(np.linalg.eigvals(M)).max()))
+    if not min(radii) > 1.01 or np.ptp(radii) > 0.01:
+        return None
+    steps = int(min(np.ceil(np.log(1e9) / np.log(radii[-1])), 3000))
+    distances = run(program, instance, parameters, steps).distances
+    if not distances[-1] > 1e6 * max(1.0, float(distances[0])):
+        return None
+    return {
+        "kind": "quadratic", "instance": instance.as_json(), "parameters": parameters.as_json(), "h": instance.mu,
+        "L": instance.L, "radius": radii[-1], "steps": steps, "window": 1, "distance": float(distances[-1]),
+    }  # fmt: skip
 
 
 SETTLED = 0.99
@@ -181,7 +230,9 @@ def refute_by_limit(program: ir.Algorithm, parameters: Parameters, instance: Ins
     radius = float(np.abs(modes).max(initial=0.0))
     if moving.any() and np.abs(modes[moving] - 1).max() > 1e-9:  # a real 1 - 1e-9 would end as far away
         return None
-    steps = 1000 if radius > SETTLED or radius == 0 else 10 + int(np.ceil(np.log(1e-12) / np.log(radius)))
+    steps = 1000 if moving.any() else 10 + (int(np.ceil(np.log(1e-12) / np.log(radius))) if radius > 0 else 0)
+    if not moving.any() and abs(linear.after(steps) - instance.x_star[0]) <= AWAY:
+        return None
     found = run(program, instance, parameters, steps)
     moves, distance = np.abs(np.diff(found.points[:, 0])), float(found.distances[-1])
     rests = bool(moves[-1] <= 1e-9 * (1 + distance)) and distance > AWAY
