@@ -32,6 +32,8 @@ BIASED = "x+ = prox_r,P((I - B)*(x - P*grad f(x)) + B*(y - P*grad f(y)) - b1); y
 PBA = "x+ = prox_r,P((1 - B)*(x - P*grad f(x)) + B*(y - P*grad f(y))); y+ = x+ + A*(x+ - x)"
 SCALAR = "x+ = prox_r,P((1 - B)*(x - P*grad f(x)) + B*(y - P*grad f(y)) - b1); y+ = x+ + A*(x+ - x) + b2"
 FISTA = "x+ = prox_r,a(y - a*grad f(y)); t+ = (1 + sqrt(1 + 4*t^2))/2; y+ = x+ + ((t - 1)/t+)*(x+ - x)"
+HEAVY = "x+ = x - a*grad f(x) + beta*(x - z); z+ = x"
+ADAM = "m+ = b1*m + (1 - b1)*grad f(x); v+ = b2*v + (1 - b2)*grad f(x).^2; x+ = x - a*(m+/(1 - b1^(k + 1))) ./ (sqrt(v+/(1 - b2^(k + 1))) + eps)"
 PGD = "x+ = prox_r,a(x - a*grad f(x))"
 
 # rule: fixed point, convergence with its theorem and kind
@@ -62,7 +64,18 @@ RULES: dict[str, tuple[str, str, str]] = {
     "6 FISTA with steps beyond 4/3/L": (rule(COMPOSITE, FISTA, "fixed a in R = 1.4/L", "x, y in R^n = 0; t in R = 1"), "proved", "refuted"),
     "7 momentum": (rule(SMOOTH, "v+ = beta*v + (1 - beta)*grad f(x); x+ = x - a*v+", "fixed a in R = 1/L; fixed beta in R = 0.9", "x, v in R^n = 0"), "proved", "proved C4 values"),
     "7 steps too long for beta": (rule(SMOOTH, "v+ = beta*v + (1 - beta)*grad f(x); x+ = x - a*v+", "fixed a in R = 50/L; fixed beta in R = 0.9", "x, v in R^n = 0"), "proved", "refuted"),
+    "7 heavy ball in a fixed metric": (rule(COMPOSITE, "x+ = prox_r,P(x - P*grad f(x) + 0.5*(x - z)); z+ = x", "learned P in diag(n) with 0.1/L < P < 0.9/L", "x, z in R^n = 0"), "proved", "proved C4 values"),
+    "7 heavy ball in a metric that changes": (rule(COMPOSITE, "x+ = prox_r,P_k(x - P_k*grad f(x) + 0.5*(x - z)); z+ = x", "learned P_k in diag(n) with 0.1/L < P_k < 0.9/L", "x, z in R^n = 0"), "proved", "unknown"),
+    "7 heavy ball in a metric too long": (rule(COMPOSITE, "x+ = prox_r,P(x - P*grad f(x) + 0.5*(x - z)); z+ = x", "learned P in diag(n) with 0.1/L < P < 1.1/L", "x, z in R^n = 0"), "proved", "unknown"),
+    "7 heavy ball at the end of what is stable": (rule(SMOOTH, HEAVY, "fixed a in R = 3/L; fixed beta in R = 0.5", "x, z in R^n = 0"), "proved", "refuted"),
+    "7 heavy ball just before it": (rule(SMOOTH, HEAVY, "fixed a in R = 2.9999999999/L; fixed beta in R = 0.5", "x, z in R^n = 0"), "proved", "unknown"),
+    "7 momentum that loses nothing": (rule(SMOOTH, HEAVY, "fixed a in R = 1/L; fixed beta in R = 1", "x, z in R^n = 0"), "proved", "refuted"),
+    "7 momentum that loses next to nothing": (rule(SMOOTH, HEAVY, "fixed a in R = 1/L; fixed beta in R = 0.9999999999", "x, z in R^n = 0"), "proved", "unknown"),
+    "14 a network as the step": (rule(SMOOTH, "x+ = x - phi(x, grad f(x))", networks=NET), "refuted", "refuted"),
+    "14 a network between steps": (rule(SMOOTH, "x+ = x - 1/L*grad f(x) - phi(x, grad f(x))", networks=NET), "refuted", "refuted"),
+    "14 a network times the gradient": (rule(SMOOTH, "x+ = x - 1/L*sigmoid(phi(x, grad f(x))) .* grad f(x)", networks=NET), "proved", "unknown"),
     "15 steps that vanish": (rule(SMOOTH, "x+ = x - a_k*tanh(phi(x, grad f(x)))", "learned a_k in R init 0.1 with a_k -> 0", networks=NET), "proved", "refuted"),
+    "16 Adam": (rule(SMOOTH, ADAM, "fixed a in R = 0.01; fixed b1 in R = 0.9; fixed b2 in R = 0.999; fixed eps in R = 1e-8", "x, m, v in R^n = 0"), "proved", "unknown"),
     "17 published ranges": (rule(COMPOSITE, INERTIAL, "predicted P, A in diag(n) = phi(y, grad f(y)) with 0 < P < 2/L, 0 < A < 1", TWO, NET), "proved", "refuted"),
     "17 a step of any sign": (rule(COMPOSITE, "x+ = prox_r,P(x - P*grad f(x))", "predicted P in diag(n) = phi(x, grad f(x))", "x in R^n = 0", NET), "conditional", "refuted"),
     "18 free biases": (rule(COMPOSITE, BIASED, "predicted P, B, A in diag(n), b1, b2 in R^n = phi(y, grad f(y)) with 0 < P < 2/L, 0 < B < 1, 0 < A < 1", TWO, NET), "refuted", "refuted"),

@@ -327,7 +327,8 @@ def _fista(model: Model, form: NormalForm | None) -> Convergence | None:
 
 
 def _momentum(model: Model, form: NormalForm | None) -> Convergence | None:
-    """C4: x+ = prox_{alpha r}(x - alpha*grad f(x) + u), |u| <= beta*|x - x_|, alpha*L <= 2*(1 - beta) - eps."""
+    """C4: x+ = prox_{r, alpha}(x - alpha*grad f(x) + u), |u| <= beta*|x - x_|, alpha*L <= 2*(1 - beta) - eps; alpha a
+    number or a fixed metric."""
     if form is not None:
         return None
     rule = general(model)
@@ -381,19 +382,28 @@ def _heavy_ball(model: Model, rule: General) -> tuple[sp.Expr | None, sp.Expr | 
     own = other.name.removesuffix("+")
     before = rule.updates.get(own)
     if before == Vector.of(x) and not other.name.endswith("+"):
-        alpha, beta = _scalar(rest.part(grad)), _scalar(rest.part(other))
+        alpha, beta = _multiple(rest.part(grad)), _scalar(rest.part(other))
         if alpha is None or beta is None or _scalar(rest.part(x)) != -beta:
             return None, None
-        if not prox.is_zero and _scalar(prox) != alpha:
+        if not prox.is_zero and _multiple(prox) != alpha:
             raise Unknown("the metric of the prox is not the step of the gradient")
         return -alpha, -beta
     if other.name.endswith("+") and isinstance(before, Vector) and prox.is_zero:
         state = Atom(own, "state")
-        keep, gain, step = _scalar(before.part(state)), _scalar(before.part(grad)), _scalar(rest.part(other))
+        keep, gain, step = _scalar(before.part(state)), _scalar(before.part(grad)), _multiple(rest.part(other))
         if None in (keep, gain, step) or before.atoms - {state, grad} or rest.atoms != {other}:
             return None, None
         return -step * gain, keep  # type: ignore[operator]
     return None, None
+
+
+def _multiple(op: Operator) -> sp.Expr | None:
+    """The entries, or eigenvalues, of a multiple of I or of one diagonal or symmetric parameter."""
+    if len(op.terms) == 1:
+        ((w, c),) = op.terms.items()
+        if len(w) == 1 and w[0].kind in ("diag", "sym"):
+            return c * sp.Symbol(w[0].name, real=True)
+    return _scalar(op)
 
 
 def _scalar(op: Operator) -> sp.Expr | None:

@@ -187,8 +187,7 @@ def refute_by_late_growth(program: ir.Algorithm, parameters: Parameters, instanc
     vectors, state, radii = [name for name in names if name not in clocks], base, []
 
     def after(z: Array, at: State) -> Array:
-        parts = {name: z[i : i + 1] for i, name in enumerate(vectors)}
-        following = step(program, instance, parameters, at | parts, 0)
+        following = step(program, instance, parameters, at | {name: z[i : i + 1] for i, name in enumerate(vectors)}, 0)
         return np.concatenate([following[name] for name in vectors])
 
     for k in range(1, LATE[-1] + 1):
@@ -196,6 +195,8 @@ def refute_by_late_growth(program: ir.Algorithm, parameters: Parameters, instanc
         state = base | {name: following[name] for name in clocks}
         if k in LATE:
             zero = after(np.zeros(len(vectors)), state)
+            if not np.isfinite(zero).all():
+                return None
             M = np.stack([after(e, state) - zero for e in np.eye(len(vectors))], axis=1)
             probe = np.random.default_rng(k).normal(size=len(vectors)) * 3
             if not np.allclose(after(probe, state), M @ probe + zero, rtol=1e-9, atol=1e-9):
@@ -203,7 +204,7 @@ def refute_by_late_growth(program: ir.Algorithm, parameters: Parameters, instanc
             radii.append(float(np.abs(np.linalg.eigvals(M)).max()))
     if not min(radii) > 1.01 or np.ptp(radii) > 0.01:
         return None
-    steps = int(min(np.ceil(np.log(1e9) / np.log(radii[-1])), 3000))
+    steps = int(min(np.ceil(np.log(1e12) / np.log(radii[-1])), 3000))
     distances = run(program, instance, parameters, steps).distances
     if not distances[-1] > 1e6 * max(1.0, float(distances[0])):
         return None
