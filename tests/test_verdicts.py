@@ -173,6 +173,10 @@ def test_specs(
     assert found.fixed_point.verdict == verdict and (verdict != "conditional" or found.fixed_point.iff == bool(iff))
     if verdict == "conditional":
         assert sorted(found.fixed_point.obligations) == sorted(obligations)
+    witness = found.fixed_point.witness
+    assert (witness is not None) == (verdict == "refuted")
+    if witness is not None:
+        assert witnesses.replay(found.model.program, json.loads(json.dumps(witness))) == witness["residual"]
     if target == "minimizer":
         texts = found.form.texts() if found.form is not None else {}
         assert ", ".join(f"{k} = {v}" for k, v in texts.items() if v != "0") == form
