@@ -94,7 +94,10 @@ NOT_REFUTED = {
         spec(DATA, "x+ = soft(x - alpha*A'*(A*x - b), alpha*lam)", "fixed alpha in R = 1/||A||_2^2"), 1, "conditional"),
     "a prox whose value does not matter in the limit": (
         spec(COMPOSITE, "z = prox_{r, 1/L}(2*x); x+ = x + rho_k*(z - x) - 0*grad f(x)",
-             "learned rho_k in R with rho_k -> 0"), 0, "unknown"),
+             "learned rho_k in R with rho_k -> 0"), 0, "proved"),
+    "a prox whose weight may tend to 0": (
+        spec(COMPOSITE, "z = prox_{r, 1/L}(2*x); x+ = x + rho_k*(z - x) - 0*grad f(x)",
+             "learned rho_k in R with 0 < rho_k < 1"), 0, "conditional"),
 }  # fmt: skip
 
 
@@ -174,7 +177,8 @@ def test_a_gradient_elsewhere_is_not_refuted_where_a_learned_number_may_bring_it
     """c = 1 makes it the gradient at the solution; a number that is given does not."""
     learned = spec(COMPOSITE, f"x+ = prox_{{r, a}}(x - a*grad f({point}))", "fixed a in R = 1/L; learned c in R with 0 < c < 3")
     given = learned.replace("learned c in R with 0 < c < 3", "fixed c in R = 2")
-    assert targets(learned)[0].fixed_point.verdict == "unknown"
+    found = targets(learned)[0].fixed_point
+    assert (found.verdict, found.iff, found.obligations) == ("conditional", True, ["(c - 1)*I = 0"])
     assert targets(given)[0].fixed_point.verdict == "refuted"
 
 

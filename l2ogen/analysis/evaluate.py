@@ -390,8 +390,13 @@ class Evaluation:
             return value
         learned = {p.name for p in self.model.program.parameters if p.kind == "learned"}
         if all(learned & free(rest.part(atom)) for atom in rest.atoms):  # all of it may be 0
-            named = ", ".join(sorted(learned & free(rest)))
-            raise Unknown(f"a gradient at {point}, which is the solution for some {named}")
+            if any(atom.name in self.model.differences for atom in rest.atoms):
+                raise Unknown(f"a gradient at {point}, which may be the solution")
+            name = f"(grad f({point}) - grad f(x*))"
+            self.model.differences[name] = rest
+            return self.model.gradient() + Vector.of(Atom(name, "opaque"))
+        if any(atom.name in self.model.differences for atom in rest.atoms):
+            raise Unknown(f"a gradient at {point}, which may be the solution")
         return Vector.of(Atom(f"grad f({point})", "value"))
 
     def _stochgrad(self, node: Node) -> Value:
@@ -449,6 +454,8 @@ class Evaluation:
         return Atom(name, "small")
 
     def _soft(self, node: Node) -> Value:
+        if node.args[0].type.kind == "scalar":
+            return self.opaque(node, [self.value(a) for a in node.args])
         u, theta = self.vector(node.args[0]), self.value(node.args[1])
         ok = nonnegative(node.args[1], self.model)
         text = str(theta)

@@ -82,10 +82,14 @@ def _decide(model: Model, frozen: Frozen) -> FixedPoint:
     residual = last - Vector.of(SOLUTION)
     if model.reach(free(residual)) & model.undefined:
         return FixedPoint("unknown", model.target, reason="the next iterate is not defined at the solution")
+    small = {a for a in residual.atoms if a.kind == "small"}
     obligations = [*evaluation.obligations, *frozen.defects, Obligation(residual, "x+ - x*")]
     parts: list[_Part] = []
     for o in obligations:
-        parts += _weighed(_discharge(o, model), o.drift, last, model)
+        found = _weighed(_discharge(o, model), o.drift, last, model)
+        if o.drift is not None and small == {o.drift} and len(model.program.states) == 1:
+            found = _or_weight(found, o, last.part(o.drift), model)
+        parts += found
     for threshold in evaluation.thresholds:
         part = _threshold(threshold.theta, model, threshold.selecting)
         parts += _weighed([part], threshold.drift, last, model)
@@ -137,12 +141,55 @@ def _weighed(parts: list[_Part], drift: Atom | None, last: Vector, model: Model)
     return [replace(p, state=states.get(p.state, p.state), necessary=False) for p in parts]  # type: ignore[arg-type]
 
 
+def _or_weight(parts: list[_Part], o: Obligation, weight: Operator, model: Model) -> list[_Part]:
+    """Where a prox can't come to x*, its weight in the next iterate may still tend to 0: its value is bounded if its
+    argument is."""
+    names = model.reach(free(o.vector) | free(weight))
+    sequences = {p.name for p in model.program.parameters if p.per_iteration or p.kind == "predicted"}
+    wild = any(a.kind in ("network", "opaque", "state") for a in o.vector.atoms)
+    wild = wild or any(_unbounded(n, model) for n in names & sequences)
+    if not any(p.state == "unknown" for p in parts) or names & (model.undefined | model.jumping) or wild or _grows(weight):
+        return parts
+    moving = [p for p in model.program.parameters if p.name in free(weight) and p.kind in ("learned", "predicted")]
+    if _vanishing(weight, model):
+        return [_Part(f"{weight} -> 0", "done")]
+    if len(weight.terms) != 1 or not moving or _bounded_away(weight, moving, model):
+        return parts
+    suffix = "-> 0" if any(p.name in sequences for p in moving) else "= 0"
+    return [_Part(f"{weight} {suffix}", "limit", necessary=False, value=weight)]
+
+
 def _discharge(o: Obligation, model: Model) -> list[_Part]:
     """What must vanish, atom by atom: the atoms are independent of each other."""
     parts = []
     for atom in sorted(o.vector.atoms, key=str):
-        parts.append(_one(o.vector.part(atom), atom, model))
+        op = o.vector.part(atom)
+        hidden = model.reach(free(op) | ({atom.name} - set(model.differences)))
+        if atom.kind != "small" and hidden & set(model.differences):
+            parts.append(_Part("a gradient next to the solution, inside another operation", "unknown"))
+        elif atom.name in model.differences:
+            parts += _difference(op, atom, model)
+        else:
+            parts.append(_one(op, atom, model))
     return parts
+
+
+def _difference(op: Operator, atom: Atom, model: Model) -> list[_Part]:
+    """C*(grad f(x* + d) - grad f(x*)): 0 for all f exactly if d is, or C. For a linear f it is 0 whatever d is, so that
+    the other atoms must vanish by themselves."""
+    whole = _one(op, atom, model)
+    if whole.state in ("done", "unknown"):
+        return [whole]
+    d = model.differences[atom.name]
+    found = _discharge(Obligation(d, str(atom)), model)
+    free_ones = [p for p in model.program.parameters if p.name in free(op) and p.kind in ("learned", "predicted")]
+    stays = _bounded_away(op, free_ones, model) if free_ones else _stays(op)
+    curved = any("strongly_convex" in f.properties for f in model.program.functions)
+    if any(p.state == "never" for p in found) and not stays:
+        return [whole]
+    return [replace(p, necessary=p.necessary and stays and not curved) for p in found]
+
+
 
 
 def _one(op: Operator, atom: Atom, model: Model) -> _Part:
@@ -282,12 +329,20 @@ def _excludes_zero(p: ir.Parameter) -> bool:
 def _bounded_away(op: Operator, parameters: list[ir.Parameter], model: Model) -> bool:
     """Whether an operator is one word times a coefficient that is 0 nowhere in the ranges of its parameters."""
     if len(op.terms) != 1:
-        return False
+        return _apart(op, model)
     ((word, c),) = op.terms.items()
     factors = [*c.as_powers_dict(), *(sp.Symbol(x.name) for x in word)]
     if all(f.is_number or f.is_symbol for f in factors):
         return all(_excludes_zero(p) for p in parameters)
     return not word and _away(c, model)
+
+
+def _apart(op: Operator, model: Model) -> bool:
+    """Whether a sum of diagonal words, which commute, is 0 nowhere as a formula in entries."""
+    if any(x.kind != "diag" for w in op.terms for x in w):
+        return False
+    entries = [c * sp.prod([sp.Symbol(x.name, real=True) for x in w]) for w, c in op.terms.items()]
+    return _away(sp.Add(*entries), model)
 
 
 def _away(c: sp.Expr, model: Model) -> bool:
