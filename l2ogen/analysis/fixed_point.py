@@ -86,10 +86,10 @@ def _decide(model: Model, frozen: Frozen) -> FixedPoint:
     obligations = [*evaluation.obligations, *frozen.defects, Obligation(residual, "x+ - x*")]
     parts: list[_Part] = []
     for o in obligations:
-        found = _weighed(_discharge(o, model), o.drift, last, model)
+        asked = _weighed(_discharge(o, model), o.drift, last, model)
         if o.drift is not None and small == {o.drift} and len(model.program.states) == 1:
-            found = _or_weight(found, o, last.part(o.drift), model)
-        parts += found
+            asked = _or_weight(asked, o, last.part(o.drift), model)
+        parts += asked
     for threshold in evaluation.thresholds:
         part = _threshold(threshold.theta, model, threshold.selecting)
         parts += _weighed([part], threshold.drift, last, model)
@@ -148,7 +148,7 @@ def _or_weight(parts: list[_Part], o: Obligation, weight: Operator, model: Model
     sequences = {p.name for p in model.program.parameters if p.per_iteration or p.kind == "predicted"}
     wild = any(a.kind in ("network", "opaque", "state") for a in o.vector.atoms)
     wild = wild or any(_unbounded(n, model) for n in names & sequences)
-    if not any(p.state == "unknown" for p in parts) or names & (model.undefined | model.jumping) or wild or _grows(weight):
+    if wild or names & (model.undefined | model.jumping) or _grows(weight) or all(p.state != "unknown" for p in parts):
         return parts
     moving = [p for p in model.program.parameters if p.name in free(weight) and p.kind in ("learned", "predicted")]
     if _vanishing(weight, model):
