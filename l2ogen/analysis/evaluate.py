@@ -389,12 +389,16 @@ class Evaluation:
                 value = value + Vector.of(Atom(f"grad f({point})", "small"))
             return value
         learned = {p.name for p in self.model.program.parameters if p.kind == "learned"}
-        if all(learned & free(rest.part(atom)) for atom in rest.atoms):  # all of it may be 0
+        away, little = rest.without("small"), Vector()
+        if away != rest:
+            self.model.small.add(f"o(grad f({point}))")
+            little = Vector.of(Atom(f"o(grad f({point}))", "small"))
+        if all(learned & free(away.part(atom)) for atom in away.atoms):  # all of it may be 0
             if any(atom.name in self.model.differences for atom in rest.atoms):
                 raise Unknown(f"a gradient at {point}, which may be the solution")
-            name = f"(grad f({point}) - grad f(x*))"
-            self.model.differences[name] = rest
-            return self.model.gradient() + Vector.of(Atom(name, "opaque"))
+            name = f"(grad f({away + Vector.of(SOLUTION)}) - grad f(x*))"
+            self.model.differences[name] = away
+            return self.model.gradient() + Vector.of(Atom(name, "opaque")) + little
         if any(atom.name in self.model.differences for atom in rest.atoms):
             raise Unknown(f"a gradient at {point}, which may be the solution")
         return Vector.of(Atom(f"grad f({point})", "value"))

@@ -220,6 +220,9 @@ def _forgets(s: ir.State, new: Vector, model: Model, frozen: Frozen) -> None:
         frozen.uniform = False
     elif set(c.terms) == {()}:
         factor = c.terms[()]
+        if factor.is_number and not abs(factor) < 1:
+            frozen.uniform = False
+            return
         end = limit(factor, K) if factor.free_symbols == {K} else factor
         below = bool(end is not None and end.is_number and abs(end) < 1) or _below_one(factor, model)
         because = "its limit" if factor.free_symbols == {K} else "its range"
