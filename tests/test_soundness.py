@@ -205,6 +205,13 @@ def test_tails_meet_obligations() -> None:
         assert examine(program).targets[0].fixed_point.verdict == verdict
 
 
+def test_an_average_whose_factor_decays() -> None:
+    program = rule(
+        "learned beta_k in R with -0.5 < beta_k < 1 tail decay(0.9)",
+        "v+ = beta_k*v + 0.5*grad f(x); x+ = prox_{r, 0.5/L/(1 - beta_k)}(x - v+/L)", "x, v in R^n = 0")  # fmt: skip
+    assert examine(program).targets[0].fixed_point.verdict == "proved"
+
+
 def test_what_was_tested_is_counted() -> None:
     tally = Tally()
     program = CONDITIONAL["a scalar"]

@@ -344,8 +344,8 @@ class Evaluation:
         first = args[0] if args else None
         if node.op in ("norm_0",):
             made = self.opaque(node, args, "nonzeros")
-            self.model.jumping |= free(made)
-            return sp.Integer(0) if is_zero(first) else made
+            self.model.jumping |= free(made)  # at 0, too: next to it, it is as large as n
+            return made
         keeps_zero = node.op.startswith("norm") or node.op in ZERO_AT_ZERO | {"sum", "mean"}
         if keeps_zero and is_zero(first) and (node.op != "clip" or self.surrounds(node)):
             return zero(node)

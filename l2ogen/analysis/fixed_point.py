@@ -14,12 +14,12 @@ import sympy as sp
 
 from ..core import ir
 from ..core.constants import exact
-from .algebra import ONES, SOLUTION, Atom, Operator, Vector, Word, limit
+from .algebra import ONES, SOLUTION, Atom, Operator, Vector, limit
 from .bounds import interval
-from .convergence import _in_k
 from .evaluate import Evaluation, Obligation, Unknown, Value, free
 from .model import Model
 from .states import Frozen, freeze
+from .tails import ended_by_tails
 
 Verdict = Literal["proved", "conditional", "refuted", "unknown"]
 
@@ -203,10 +203,12 @@ def _one(op: Operator, atom: Atom, model: Model) -> _Part:
         if grows or _grows(op):
             return _Part(f"{' and '.join(grows) or op}, not bounded, times what tends to 0", "unknown")
         return _Part(f"{op}*{atom} -> 0", "done")
+    if model.reach(names) & model.jumping:
+        return _Part(f"{op} jumps at the solution", "unknown")
     parameters = [p for p in model.program.parameters if p.name in names]
     free_ones = [p for p in parameters if p.kind in ("learned", "predicted")]
     known = atom.kind in ("solution", "subgradient", "residual", "ones", "parameter")
-    ended = _ended(Vector({(w, atom): c for w, c in op.terms.items()}), model) if known else None
+    ended = ended_by_tails(Vector({(w, atom): c for w, c in op.terms.items()}), model) if known else None
     if ended is not None and not any(_unbounded(n, model) for n in names):
         if ended.is_zero:
             return _Part(f"{op}*{atom} -> 0", "done")
@@ -243,36 +245,15 @@ def _one(op: Operator, atom: Atom, model: Model) -> _Part:
     return _Part(f"{shown if value is not None else text} {suffix}", "limit", value=value)
 
 
-def _ended(v: Vector, model: Model) -> Vector | None:
-    """A vector with the tails of parameters in their place, and their limits; None without tails."""
-    k = sp.Symbol("k", integer=True, nonnegative=True)
-    ends: dict[str, sp.Expr] = {}
-    for p in model.program.parameters:
-        if p.kind == "learned" and p.per_iteration and p.tail.value is not None:
-            node = p.tail.value.args[0] if p.tail.value.op == "broadcast" else p.tail.value
-            end = sp.Integer(0) if p.tail.kind == "decay" else _in_k(node, k)
-            if end is not None:
-                ends[p.name] = end
-    if not free(v) & set(ends):
-        return None
-    total: dict[tuple[Word, Atom], sp.Expr] = {}
-    for (w, atom), c in v.terms.items():
-        for name in [x.name for x in w if x.kind == "diag"] + [atom.name] * (atom.kind == "parameter"):
-            c = c * ends.get(name, 1)
-        c = c.subs({s: ends[s.name] for s in c.free_symbols if s.name in ends})
-        end = limit(c, k) if k in c.free_symbols else c
-        key = tuple(x for x in w if x.kind != "diag" or x.name not in ends), ONES if atom.name in ends else atom
-        total[key] = total.get(key, sp.Integer(0)) + (c if end is None or not end.is_finite else end)
-    return Vector(total)
-
-
 def _threshold(theta: Value, model: Model, selecting: bool) -> _Part:
     names = free(theta)
     parameters = [p for p in model.program.parameters if p.name in names]
     if isinstance(theta, Operator | sp.Expr) and _vanishing(theta, model):
         return _Part(f"{theta} -> 0", "done")
+    if model.reach(names) & model.jumping:
+        return _Part(f"{theta} jumps at the solution", "unknown")
     moving = [p for p in parameters if p.kind in ("learned", "predicted")]
-    ended = _ended(Vector.of(ONES).scaled(theta), model) if isinstance(theta, sp.Expr) else None
+    ended = ended_by_tails(Vector.of(ONES).scaled(theta), model) if isinstance(theta, sp.Expr) else None
     if ended is not None and ended.is_zero and not any(_unbounded(n, model) for n in names):
         return _Part(f"{theta} -> 0", "done")
     if not moving:

@@ -11,6 +11,7 @@ from ..core.constants import exact
 from .algebra import ONES, SOLUTION, Atom, Letter, Operator, Vector, Word, formula, limit
 from .evaluate import Evaluation, Obligation, Unknown, Value, free, is_zero
 from .model import Model
+from .tails import ended_by_tails
 
 K = sp.Symbol("k", integer=True, nonnegative=True)
 
@@ -82,7 +83,8 @@ def _is_free(new: Value, old: Value, model: Model) -> bool:
     """Whether a state does not stay at its supposed equilibrium for another reason than a bias."""
     if not isinstance(new, Vector) or not isinstance(old, Vector) or any(a.kind == "state" for a in old.atoms):
         return False
-    return not _unbiased(new - old, model).is_zero
+    moved = new - old
+    return not _unbiased(ended_by_tails(moved, model) or moved, model).is_zero
 
 
 def _unbiased(v: Vector, model: Model) -> Vector:
@@ -146,7 +148,7 @@ def _solve(s: ir.State, model: Model, states: dict[str, Value], frozen: Frozen) 
         rest = h.scaled(1 / (1 - c.terms[()]))
     else:
         return None
-    rest = _limits(rest)
+    rest = _limits(ended_by_tails(rest, model) or rest)
     moves = model.reach(free(rest)) & model.varying  # then it is another point in each iteration
     return None if moves else rest
 
