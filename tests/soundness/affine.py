@@ -24,6 +24,7 @@ def affine(program: ir.Algorithm) -> bool:
     * what else is done to something that depends on the iterate: entrywise functions, norms, divisions by it, products
       of two such things (they are not affine); networks may predict coefficients and biases, but are no terms;
     * a metric that depends on the iterate, and implicit rules that are solved by no prox (the prox is not known);
+    * rules under a safeguard (what is decided is about the line that they propose, which no run follows);
     * support selection (no prox), a minibatch gradient or a subgradient of F (not a known vector at the solution);
     * quotients whose denominator no range keeps away from 0 (there may be no value);
     * products with a factor that no fact bounds for all k: a sequence or a prediction without both ends (unless it is
@@ -42,6 +43,8 @@ class _Lines:
         """(role, name) of what depends on the iterate."""
 
     def affine(self) -> bool:
+        if self.program.safeguard is not None:
+            return False
         for s in self.program.statements:
             if isinstance(s, ir.Call):
                 if not s.predicts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -48,6 +48,7 @@ def judge(
 def _target(
     program: ir.Algorithm, target: TargetReport, seed: list[int], trials: int, tally: Tally
 ) -> Iterator[Complaint]:
+    guarded, program = program, replace(program, safeguard=None)  # verdicts are about the rule's own line
     rng, found = np.random.default_rng(seed), target.fixed_point
     match found.verdict:
         case "proved":
@@ -64,7 +65,7 @@ def _target(
     if target.convergence.verdict == "proved":
         runs: list[str] = []
         claim = "convergence proved"
-        yield from (Complaint(claim, what) for what in rises(program, target, rng, min(trials // 3, 4), runs))
+        yield from (Complaint(claim, what) for what in rises(guarded, target, rng, min(trials // 3, 4), runs))
         tally.note("certificate ", runs)
     if target.exactness.verdict != "unknown":
         points: list[str] = []
