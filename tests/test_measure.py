@@ -1,4 +1,4 @@
-"""`check --weights` against NumPy on weights that are set by hand; `check --report`."""
+"""`check --weights` against NumPy on weights that are set by hand."""
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -149,34 +149,3 @@ def test_another_algorithm_of_the_same_name(lista: Path, parameters: str, update
     file.write_text(f"algorithm LISTA\n{HEAD}parameters {{ {parameters} }}\nupdate {{ x+ = {update} }}\n")
     code, output = run("check", file, "--weights", lista)
     assert code == 2 and "is a run of another LISTA" in output and message in output, output
-
-
-# ---- the document ----------------------------------------------------------------------------------------
-def test_the_document_holds_the_verdicts(tmp_path: Path) -> None:
-    file = tmp_path / "verdicts.md"
-    code, output = run("check", "lista", "pba12", "--report", file)
-    text = file.read_text()
-    assert code == 0 and output.endswith(f"wrote {file}\n")
-    assert text.startswith("# Verdicts\n\n## LISTA: recovery of x from b = A\\*x, without noise\n")
-    assert "| fixed point | conditional | exactly if what stands below holds |" in text
-    assert f"- `{COUPLING}`\n- `{THRESHOLD}`\n" in text and "| P2 | `B*P` |" in text and "### What to change" in text
-    for name in ("lista", "pba12"):
-        for c in pipeline.check_all(l2ogen.load(name).checked.source):
-            for target in Spec(c).verdicts().as_dicts():
-                assert f"| fixed point | {target['fixed_point']['verdict']} |" in text
-                assert all(f"- `{o}`" in text for o in target["fixed_point"]["obligations"])
-
-
-def test_a_bar_does_not_end_a_cell(tmp_path: Path) -> None:
-    run("check", "l2o_pa", "pba12:A", "--report", tmp_path / "v.md")
-    lines = [line for line in (tmp_path / "v.md").read_text().splitlines() if line.startswith("|")]
-    assert {line.replace("\\|", "").count("|") for line in lines} <= {3, 4}
-
-
-def test_a_document_is_a_new_file(tmp_path: Path) -> None:
-    file = tmp_path / "verdicts.md"
-    file.write_text("mine")
-    assert run("check", "ista", "--report", file)[0] == 2 and file.read_text() == "mine"
-    assert run("check", "ista", "--json", "--report", tmp_path / "new.md")[0] == 2
-    code, _ = run("check", "lasso", "--report", tmp_path / "new.md")
-    assert code == 0 and not (tmp_path / "new.md").exists()

@@ -45,6 +45,8 @@ class Obligation:
     where: str
     drift: Atom | None = None
     """What tends to 0 if the vector does: how far the prox is from x*."""
+    metric: Operator | None = None
+    """Of a prox, where the vector belongs to one."""
 
 
 @dataclass(frozen=True)
@@ -438,7 +440,7 @@ class Evaluation:
         """prox_{r, P}(u): x* if u = x* + P*g*, and x* + o(1) if u tends to that."""
         q = u - Vector.of(SOLUTION) - self.model.subgradient().under(metric)
         drift = self.drift(u, metric)
-        self.obligations.append(Obligation(q, where, drift))
+        self.obligations.append(Obligation(q, where, drift, metric))
         self.steps.append(f"{where}: {q}")
         return Vector.of(SOLUTION) + (Vector() if q.is_zero else Vector.of(drift))
 

@@ -15,7 +15,7 @@ from ..diagnostics import formats, nearest, render, summary
 from ..diagnostics.explain import Example
 from ..diagnostics.explain import pages as all_pages
 from ..source import Source
-from .base import Job, about, complain, complete, jobs, main, need_torch, paint, takes_input, to_json
+from .base import Job, about, complain, complete, jobs, main, need_torch, paint, takes_input, to_json, writing
 
 if TYPE_CHECKING:
     from ..analysis.report import Report
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option(
     "--report", "document", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
-    help="Also write the verdicts to a new file, as Markdown.",
+    help="Also write the verdicts to a new file: as LaTeX if it ends in .tex, else as Markdown.",
 )  # fmt: skip
 def check(
     names: tuple[str, ...], rule: str | None, as_json: bool, form: str, steps: bool, fixed: Path | None,
@@ -112,13 +112,26 @@ def _targets(checked: pipeline.Checked) -> dict[str, Any]:
 
 def _write_report(reports: list[Report], path: Path) -> None:
     """The verdicts on all algorithms without mistakes, as one document."""
-    from ..analysis.report import markdown
-
     if not reports:
         click.echo(f"there are no verdicts; {path} was not written", err=True)
         return
-    output.write_text(path, "\n".join(["# Verdicts\n", *map(markdown, reports)]))
+    with writing(path):
+        output.write_text(path, _latex(reports) if path.suffix == ".tex" else _markdown(reports))
     click.echo(f"wrote {path}")
+
+
+def _markdown(reports: list[Report]) -> str:
+    from ..analysis.report import markdown
+
+    return "\n".join(["# Verdicts\n", *map(markdown, reports)])
+
+
+def _latex(reports: list[Report]) -> str:
+    from ..analysis.report import document
+    from ..backends.latex import document as latex
+    from ..backends.latex.verdicts import Verdicts
+
+    return latex.document(document(r, Verdicts(r.program.tree)) for r in reports)
 
 
 def _verdicts(report: Report, steps: bool) -> bool:
@@ -158,7 +171,8 @@ def _measure(found: list[Job], run: Path, plot: Path | None) -> None:
         raise click.UsageError(str(error)) from None
     click.echo(str(measured))
     if plot is not None:
-        draw(measured, plot)
+        with writing(plot):
+            draw(measured, plot)
         click.echo(plot)
 
 
@@ -174,7 +188,8 @@ def _fix(found: list[Job], path: Path, steps: bool) -> None:
     if patch is None:
         click.echo("no change is known that proves more", err=True)
         sys.exit(1)
-    output.write_text(path, text(patch.tree))
+    with writing(path):
+        output.write_text(path, text(patch.tree))
     click.echo("\n".join(patch.lines))
     click.echo(f"wrote {path}: {'; '.join(patch.gains())}")
     changed = _examined(pipeline.check(Source.read(path)))
