@@ -55,15 +55,15 @@ def check(
     """
     if plot is not None and run is None:
         raise click.UsageError("--plot is for --weights")
-    if run is not None and (fixed is not None or as_json or form != "text"):
-        raise click.UsageError("--weights prints a table; leave out --fix, --json and --format")
+    if run is not None and (fixed is not None or form not in ("text", "json")):
+        raise click.UsageError("--weights prints a table, or JSON; leave out --fix and other formats")
     if document is not None and (fixed is not None or run is not None or as_json or form != "text"):
         raise click.UsageError("--report goes with the verdicts as text: leave out the other options")
     if document is not None and document.exists():
         raise click.UsageError(f"{document} exists")
     found = list(jobs(names, rule))
     if run is not None:
-        _measure(found, run, plot)
+        _measure(found, run, plot, as_json or form == "json")
         return
     if fixed is not None:
         _fix(found, fixed, steps)
@@ -157,7 +157,7 @@ def _one(found: list[Job], option: str) -> tuple[pipeline.Checked, ir.Algorithm]
     return checked, checked.program
 
 
-def _measure(found: list[Job], run: Path, plot: Path | None) -> None:
+def _measure(found: list[Job], run: Path, plot: Path | None, as_json: bool) -> None:
     """Print how far the obligations of the one spec in `found` are from met by a trained run; draw it, too."""
     if plot is not None and plot.suffix not in (".png", ".svg", ".pdf"):
         raise click.UsageError(f"{plot} ends neither in .png nor in .svg nor in .pdf")
@@ -169,11 +169,11 @@ def _measure(found: list[Job], run: Path, plot: Path | None) -> None:
         measured = measure(program, run)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    click.echo(str(measured))
+    click.echo(to_json(measured.as_dict()) if as_json else str(measured))
     if plot is not None:
         with writing(plot):
             draw(measured, plot)
-        click.echo(plot)
+        click.echo(plot, err=as_json)
 
 
 def _fix(found: list[Job], path: Path, steps: bool) -> None:
