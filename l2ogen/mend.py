@@ -18,8 +18,9 @@ from .syntax.printer import fmt
 BLOCKS = ("parameters", "state", "update")
 
 
-def mend(checked: pipeline.Checked, report: Report) -> Patch | None:
-    """The patch that makes the verdicts better, or None where none of those that are known does."""
+def mend(checked: pipeline.Checked, report: Report, limit: float | None = None) -> Patch | None:
+    """The patch that makes the verdicts better, or None where none of those that are known does; `limit`: seconds for
+    each target of each."""
     library = pipeline.Library(Path(checked.source.name).parent)
     tree = variants.without(checked.parsed.tree)
     if checked.variant is not None:
@@ -27,7 +28,7 @@ def mend(checked: pipeline.Checked, report: Report) -> Patch | None:
 
     def check(file: t.File) -> Report | None:
         made = pipeline.check(Source(checked.source.name, text(file)), library)
-        return examine(made.program) if isinstance(made.program, ir.Algorithm) else None
+        return examine(made.program, limit) if isinstance(made.program, ir.Algorithm) else None
 
     return repair(report, tree, apply, check)
 

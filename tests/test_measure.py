@@ -185,7 +185,7 @@ def structure(text: str, folder: Path) -> tuple[MeanForm, Weights, np.ndarray]:
     """The form, the weights, and the gradients along the same trajectory."""
     spec = small(text)
     folder = trained(spec, folder)
-    made = load_run(folder)
+    made: Any = load_run(folder)
     problem = made.training.sample(made.settings, 1, made.settings.generator(3), made.shared)
     program = spec.check().checked.program
     assert isinstance(program, ir.Algorithm)

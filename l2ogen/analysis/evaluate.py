@@ -18,6 +18,7 @@ from ..core import ir
 from ..core.constants import exact
 from ..core.ir import Node
 from .algebra import ONES, RESIDUAL, SOLUTION, SUBGRADIENT, Atom, Letter, Operator, Vector
+from .deadline import look
 from .model import Model
 from .ranges import nonnegative, nonzero, positive_definite
 
@@ -119,6 +120,7 @@ class Evaluation:
 
     # -- expressions
     def value(self, node: Node) -> Value:
+        look()
         method: Callable[[Node], Value] | None = getattr(self, "_" + node.op, None)
         if method is not None:
             return method(node)

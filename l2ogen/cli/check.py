@@ -45,9 +45,14 @@ if TYPE_CHECKING:
     "--report", "document", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
     help="Also write the verdicts to a new file: as LaTeX if it ends in .tex, else as Markdown.",
 )  # fmt: skip
+@click.option(
+    "--limit", metavar="SECONDS", type=click.FloatRange(min=0, min_open=True), default=60, show_default=True,
+    help="After so long what is not decided about a target is unknown.",
+)
 def check(
     names: tuple[str, ...], rule: str | None, as_json: bool, form: str, steps: bool, fixed: Path | None,
     run: Path | None, plot: Path | None, document: Path | None,
+    limit: float,
 ) -> None:  # fmt: skip
     """Say whether specs are right, and what is true of their rules: fixed points, normal form, convergence.
 
@@ -61,17 +66,18 @@ def check(
         raise click.UsageError("--report goes with the verdicts as text: leave out the other options")
     if document is not None and document.exists():
         raise click.UsageError(f"{document} exists")
+    _note_limit()
     found = list(jobs(names, rule))
     if run is not None:
-        _measure(found, run, plot, as_json or form == "json")
+        _measure(found, run, plot, limit, as_json or form == "json")
         return
     if fixed is not None:
-        _fix(found, fixed, steps)
+        _fix(found, fixed, steps, limit)
         return
     results = [(job.checked.source, job.checked.diagnostics) for job in found]
     worse = False
     if as_json or form == "json":
-        documents = [about(job) | _targets(job.checked) for job in found]
+        documents = [about(job) | _targets(job.checked, limit) for job in found]
         worse = any(made["worse"] for made in documents)
         click.echo(to_json(documents[0] if len(documents) == 1 else documents))
     elif form == "sarif":
@@ -89,7 +95,7 @@ def check(
             what = _describe(job.checked)
             name = job.checked.source.name + (f":{job.checked.variant}" if job.checked.variant else "")
             click.echo(f"{name}: {what}{summary(job.checked.diagnostics)}")
-            report = _examined(job.checked)
+            report = _examined(job.checked, limit)
             if report is not None:
                 worse |= _verdicts(report, steps)
                 examined.append(report)
@@ -98,15 +104,24 @@ def check(
     sys.exit(worse or any(not job.checked.ok for job in found))
 
 
-def _examined(checked: pipeline.Checked) -> Report | None:
+def _note_limit() -> None:
+    """Only an option that was given is worth a word."""
+    from ..analysis.deadline import interrupts
+
+    given = click.get_current_context().get_parameter_source("limit") != click.core.ParameterSource.DEFAULT
+    if given and not interrupts():
+        click.echo("note: this system interrupts nothing; --limit is looked at between steps", err=True)
+
+
+def _examined(checked: pipeline.Checked, limit: float) -> Report | None:
     """The verdicts on an algorithm without mistakes."""
     from ..analysis.report import examine
 
-    return examine(checked.program) if checked.ok and isinstance(checked.program, ir.Algorithm) else None
+    return examine(checked.program, limit) if checked.ok and isinstance(checked.program, ir.Algorithm) else None
 
 
-def _targets(checked: pipeline.Checked) -> dict[str, Any]:
-    report = _examined(checked)
+def _targets(checked: pipeline.Checked, limit: float) -> dict[str, Any]:
+    report = _examined(checked, limit)
     return {"targets": report.as_dicts() if report else [], "worse": report.worse() if report else []}
 
 
@@ -157,7 +172,7 @@ def _one(found: list[Job], option: str) -> tuple[pipeline.Checked, ir.Algorithm]
     return checked, checked.program
 
 
-def _measure(found: list[Job], run: Path, plot: Path | None, as_json: bool) -> None:
+def _measure(found: list[Job], run: Path, plot: Path | None, limit: float, as_json: bool) -> None:
     """Print how far the obligations of the one spec in `found` are from met by a trained run; draw it, too."""
     if plot is not None and plot.suffix not in (".png", ".svg", ".pdf"):
         raise click.UsageError(f"{plot} ends neither in .png nor in .svg nor in .pdf")
@@ -166,7 +181,7 @@ def _measure(found: list[Job], run: Path, plot: Path | None, as_json: bool) -> N
     from ..measure import draw, measure
 
     try:
-        measured = measure(program, run)
+        measured = measure(program, run, limit)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     click.echo(to_json(measured.as_dict()) if as_json else str(measured))
@@ -176,7 +191,7 @@ def _measure(found: list[Job], run: Path, plot: Path | None, as_json: bool) -> N
         click.echo(plot, err=as_json)
 
 
-def _fix(found: list[Job], path: Path, steps: bool) -> None:
+def _fix(found: list[Job], path: Path, steps: bool, limit: float) -> None:
     """Write the one spec in `found`, changed so that more is proved, to a new file."""
     from ..analysis.report import examine
     from ..mend import mend, text
@@ -184,7 +199,7 @@ def _fix(found: list[Job], path: Path, steps: bool) -> None:
     if path.exists():
         raise click.UsageError(f"{path} exists")
     checked, program = _one(found, "--fix")
-    patch = mend(checked, examine(program))
+    patch = mend(checked, examine(program, limit), limit)
     if patch is None:
         click.echo("no change is known that proves more", err=True)
         sys.exit(1)
@@ -192,7 +207,7 @@ def _fix(found: list[Job], path: Path, steps: bool) -> None:
         output.write_text(path, text(patch.tree))
     click.echo("\n".join(patch.lines))
     click.echo(f"wrote {path}: {'; '.join(patch.gains())}")
-    changed = _examined(pipeline.check(Source.read(path)))
+    changed = _examined(pipeline.check(Source.read(path)), limit)
     sys.exit(changed is not None and _verdicts(changed, steps))
 
 

@@ -64,17 +64,23 @@ def _table(at: Iterable[int], columns: dict[str, list[float]]) -> list[str]:
     return ["  " + "  ".join(cell.rjust(w) for cell, w in zip(row, widths, strict=True)) for row in rows]
 
 
-def measure(program: ir.Algorithm, folder: Path) -> Measured:
+def measure(program: ir.Algorithm, folder: Path, limit: float | None = None) -> Measured:
     """The obligations of all targets, layer by layer, and the structure of a black box. Needs torch.
 
-    Raises ValueError where the folder is no run of this program, or nothing can be measured.
+    `limit`: seconds for finding the obligations. Raises ValueError where that takes longer, the folder is no run of
+    this program, or nothing can be measured.
     """
+    from ..analysis.deadline import TimeLimit, deadline
     from ..analysis.fixed_point import fixed_point
     from ..analysis.model import models
 
-    found = [fixed_point(model) for model in models(program)]
+    try:
+        with deadline(limit):
+            found = [fixed_point(model) for model in models(program)]
+            black_box = _is_black_box(program)
+    except TimeLimit:
+        raise ValueError(f"finding what to measure took longer than the time limit of {limit:g} seconds") from None
     obligations = {text: f.values.get(text) for f in found for text in f.obligations}
-    black_box = _is_black_box(program)
     if not obligations and not black_box:
         raise ValueError(f"no verdict on {program.title} depends on weights: there is nothing to measure")
     run = _read(program, folder)

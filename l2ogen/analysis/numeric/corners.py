@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...core import ir
+from ..deadline import look
 from .cycles import refute_by_huber
 from .fitting import modulus, properties
 from .instances import Instance, quadratic
@@ -50,6 +51,7 @@ def search(program: ir.Algorithm, L: float = 1.0, most: int = 400) -> dict[str, 
     sets: list[dict[str, Any]] = []
     try:
         for values, _ in zip(corners(program, quadratic(L)), range(most), strict=False):
+            look()
             sets.append(values)
             found = refute_by_quadratic(program, Parameters.constant(program, values), L, least)
             if found is not None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ...core import ir
 from ..convergence import Convergence, convergence
+from ..deadline import TimeLimit, deadline
 from ..evaluate import Unknown
 from ..exactness import Exactness, exactness
 from ..fixed_point import FixedPoint, fixed_point
@@ -76,20 +77,33 @@ class Report:
         return failed
 
 
-def examine(program: ir.Algorithm) -> Report:
-    """Decide everything about an algorithm, the declared target first."""
-    report = Report(program)
-    for model in models(program):
-        form, reason = None, ""
-        try:
-            form = normal_form(model)
-        except Unknown as unknown:
-            reason = str(unknown)
-        found = replayed(model, fixed_point(model))
-        found.assumes = hypotheses(model, found)
-        report.targets.append(
-            TargetReport(
-                model, found, form, reason, exactness(model, found, form), diverges(model, convergence(model, form))
-            )
-        )
-    return report
+def examine(program: ir.Algorithm, limit: float | None = None) -> Report:
+    """Decide everything about an algorithm, the declared target first; `limit`: seconds for each target, after which
+    what is not decided is unknown."""
+    return Report(program, [_examine(model, limit) for model in models(program)])
+
+
+def _examine(model: Model, limit: float | None) -> TargetReport:
+    late = f"the time limit of {limit:g} seconds" if limit is not None else ""
+    t = TargetReport(
+        model, FixedPoint("unknown", model.target, reason=late), None, late, Exactness("unknown", late),
+        Convergence("unknown", because=late),
+    )  # fmt: skip
+    try:
+        with deadline(limit):
+            t.fixed_point = replayed(model, fixed_point(model))
+            t.fixed_point.assumes = hypotheses(model, t.fixed_point)
+            t.form, t.form_reason = _form(model)
+            t.exactness = exactness(model, t.fixed_point, t.form)
+            t.convergence = convergence(model, t.form)
+            t.convergence = diverges(model, t.convergence)
+    except TimeLimit:
+        pass
+    return t
+
+
+def _form(model: Model) -> tuple[NormalForm | None, str]:
+    try:
+        return normal_form(model), ""
+    except Unknown as unknown:
+        return None, str(unknown)
