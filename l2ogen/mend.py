@@ -15,7 +15,7 @@ from .syntax import tree as t
 from .syntax.parser import parse
 from .syntax.printer import fmt
 
-BLOCKS = ("parameters", "state", "update")
+BLOCKS = ("problem", "parameters", "state", "update", "safeguard")
 
 
 def mend(checked: pipeline.Checked, report: Report, limit: float | None = None) -> Patch | None:
@@ -40,12 +40,15 @@ def text(file: t.File) -> str:
 
 
 def apply(file: t.File, lines: tuple[str, ...]) -> t.File | None:
-    """Lines of a variant replace what they name; whole blocks replace blocks."""
+    """Lines of a variant replace what they name; whole blocks replace blocks, an empty one leaves out; a safeguard is
+    added."""
     name = next(i.name.id for i in file.items if isinstance(i, t.Header))
-    if lines[0].partition(" ")[0] in BLOCKS and lines[0].rstrip().endswith("}"):
+    if lines[0].partition(" ")[0] in BLOCKS:
         made = parse(Source("<fix>", "\n".join([f"algorithm {name}", *lines])))
         blocks = {i.keyword: i for i in made.tree.items if isinstance(i, t.Block)}
-        return replace(file, items=tuple(blocks.get(i.keyword, i) if isinstance(i, t.Block) else i for i in file.items))
+        kept = (blocks.get(i.keyword, i) if isinstance(i, t.Block) else i for i in file.items)
+        guards = (i for i in made.tree.items if isinstance(i, t.Safeguard))
+        return replace(file, items=(*(i for i in kept if not isinstance(i, t.Block) or i.body), *guards))
     made = parse(Source("<fix>", f"algorithm {name}\nvariant fixed_ of {name} {{\n" + "\n".join(lines) + "\n}"))
     found = variants.variants(made.tree)
     if made.diagnostics or not found:

@@ -21,14 +21,14 @@ from l2ogen.core import ir
 from l2ogen.source import Source
 
 SLOW = """algorithm T
-problem { f(x) : convex, smooth(L); minimize f(x) }
-state { x in R^n = 0; t in R = 1 }
-update {
-  s = %s
+problem {{ f(x) : convex, smooth(L); minimize f(x) }}
+state {{ x in R^n = 0; t in R = 1 }}
+update {{
+  s = {}
   x+ = x - 1/L*s*grad f(x)
   t+ = t + 1
-}
-""" % " + ".join(f"1/(sqrt(t + {i}) + exp(t) + tanh({i}*t))" for i in range(1, 9))
+}}
+""".format(" + ".join(f"1/(sqrt(t + {i}) + exp(t) + tanh({i}*t))" for i in range(1, 9)))
 """Bringing the sum under one denominator takes SymPy many minutes."""
 
 needs_timers = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval timers on this system")
