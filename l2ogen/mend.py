@@ -55,4 +55,18 @@ def apply(file: t.File, lines: tuple[str, ...]) -> t.File | None:
         return None
     report: list = []
     changed = variants.apply(file, next(iter(found.values())), report)
-    return None if report else changed
+    return None if report else _ordered(file, changed)
+
+
+def _ordered(old: t.File, new: t.File) -> t.File:
+    """Parameters that became formulas stand last: they may read what is declared below their old place."""
+    before = {d for i in old.items if isinstance(i, t.Block) and i.keyword == "parameters" for d in i.body}
+
+    def last(d: t.Node) -> bool:
+        return isinstance(d, t.Declaration) and d.kind == "fixed" and d not in before
+
+    items = (
+        replace(i, body=tuple(sorted(i.body, key=last))) if isinstance(i, t.Block) and i.keyword == "parameters" else i
+        for i in new.items
+    )
+    return replace(new, items=tuple(items))

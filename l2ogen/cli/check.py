@@ -46,13 +46,17 @@ if TYPE_CHECKING:
     help="Also write the verdicts to a new file: as LaTeX if it ends in .tex, else as Markdown.",
 )  # fmt: skip
 @click.option(
+    "--certify", "iterations", metavar="N", type=click.IntRange(1, 15),
+    help="Bound F(x_N) - F* over all problems numerically; for scalar steps. Needs PEPit.",
+)
+@click.option(
     "--limit", metavar="SECONDS", type=click.FloatRange(min=0, min_open=True), default=60, show_default=True,
     help="After so long what is not decided about a target is unknown.",
 )
 def check(
     names: tuple[str, ...], rule: str | None, as_json: bool, form: str, steps: bool, fixed: Path | None,
     run: Path | None, plot: Path | None, document: Path | None,
-    limit: float,
+    iterations: int | None, limit: float,
 ) -> None:  # fmt: skip
     """Say whether specs are right, and what is true of their rules: fixed points, normal form, convergence.
 
@@ -66,8 +70,13 @@ def check(
         raise click.UsageError("--report goes with the verdicts as text: leave out the other options")
     if document is not None and document.exists():
         raise click.UsageError(f"{document} exists")
+    if iterations is not None and (fixed or run or document or as_json or form != "text"):
+        raise click.UsageError("--certify prints one line: leave out the other options")
     _note_limit()
     found = list(jobs(names, rule))
+    if iterations is not None:
+        _certify(found, iterations)
+        return
     if run is not None:
         _measure(found, run, plot, limit, as_json or form == "json")
         return
@@ -189,6 +198,20 @@ def _measure(found: list[Job], run: Path, plot: Path | None, limit: float, as_js
         with writing(plot):
             draw(measured, plot)
         click.echo(plot, err=as_json)
+
+
+def _certify(found: list[Job], iterations: int) -> None:
+    """Print the worst case of the one spec in `found` after so many iterations."""
+    from ..certify import NotCertified, NotInstalled, certify
+
+    _, program = _one(found, "--certify")
+    try:
+        click.echo(str(certify(program, iterations)))
+    except NotInstalled as missing:
+        raise click.UsageError(str(missing)) from None
+    except NotCertified as reason:
+        click.echo(f"{program.title} is not certified: {reason}", err=True)
+        sys.exit(1)
 
 
 def _fix(found: list[Job], path: Path, steps: bool, limit: float) -> None:
