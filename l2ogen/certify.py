@@ -10,9 +10,7 @@ from __future__ import annotations
 import importlib
 import warnings
 from dataclasses import dataclass
-from typing import Any
-
-import sympy as sp
+from typing import TYPE_CHECKING, Any
 
 from .analysis.algebra import Operator
 from .analysis.evaluate import Unknown
@@ -20,6 +18,9 @@ from .analysis.model import Model
 from .analysis.normal_form import NormalForm, normal_form
 from .core import ir
 from .core.constants import exact
+
+if TYPE_CHECKING:
+    import sympy as sp
 
 
 class NotCertified(Exception):
@@ -65,6 +66,8 @@ def certify(program: ir.Algorithm, iterations: int) -> Certificate:
 
 def schedule(program: ir.Algorithm, form: NormalForm, iterations: int) -> Coefficients:
     """The numbers P, A and B, with L = 1. Raises NotCertified where they are none."""
+    import sympy as sp
+
     more = {p for f in program.functions for p in f.properties} - {"convex", "smooth", "proximable"}
     if more or program.safeguard is not None:
         raise NotCertified("only convex f + r without further properties or safeguards is covered")
@@ -92,7 +95,7 @@ def schedule(program: ir.Algorithm, form: NormalForm, iterations: int) -> Coeffi
 def _number(op: Operator, known: dict[Any, Any]) -> float:
     if set(op.terms) - {()}:
         raise NotCertified(f"`{op}` is no number times I")
-    return _value(op.terms.get((), sp.Integer(0)), known)
+    return 0.0 if op.is_zero else _value(op.terms[()], known)
 
 
 def _value(e: sp.Expr, known: dict[Any, Any]) -> float:
