@@ -66,8 +66,9 @@ class Spec:
             raise SpecError(self.diagnostics, self.checked.source)
         return self
 
-    def verdicts(self) -> Report:
-        """What is true of this algorithm: `print(spec.verdicts())`, or `.as_dicts()` as in `check --json`.
+    def verdicts(self, limit: float | None = None) -> Report:
+        """What is true of this algorithm: `print(spec.verdicts())`, or `.as_dicts()` as in `check --json`. What takes
+        longer than `limit` seconds is unknown.
 
         Raises SpecError if it has mistakes, TypeError for a problem.
         """
@@ -76,7 +77,7 @@ class Spec:
         program = self.check().checked.program
         if not isinstance(program, ir.Algorithm):
             raise TypeError("verdicts are about algorithms; this is a problem")
-        return examine(program)
+        return examine(program, limit)
 
     def files(self, problem: str | None = None) -> dict[str, str]:
         """File name -> generated text, with the named problem instead of the one under `train`."""

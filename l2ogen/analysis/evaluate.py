@@ -18,6 +18,7 @@ from ..core import ir
 from ..core.constants import exact
 from ..core.ir import Node
 from .algebra import ONES, RESIDUAL, SOLUTION, SUBGRADIENT, Atom, Letter, Operator, Vector
+from .deadline import look
 from .model import Model
 from .ranges import nonnegative, nonzero, positive_definite
 
@@ -45,6 +46,8 @@ class Obligation:
     where: str
     drift: Atom | None = None
     """What tends to 0 if the vector does: how far the prox is from x*."""
+    metric: Operator | None = None
+    """Of a prox, where the vector belongs to one."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,7 @@ class Evaluation:
 
     # -- expressions
     def value(self, node: Node) -> Value:
+        look()
         method: Callable[[Node], Value] | None = getattr(self, "_" + node.op, None)
         if method is not None:
             return method(node)
@@ -479,7 +483,7 @@ class Evaluation:
         """prox_{r, P}(u): x* if u = x* + P*g*, and x* + o(1) if u tends to that."""
         q = u - Vector.of(SOLUTION) - self.model.subgradient().under(metric)
         drift = self.drift(u, metric)
-        self.obligations.append(Obligation(q, where, drift))
+        self.obligations.append(Obligation(q, where, drift, metric))
         self.steps.append(f"{where}: {q}")
         return Vector.of(SOLUTION) + (Vector() if q.is_zero else Vector.of(drift))
 

@@ -41,6 +41,8 @@ class FixedPoint:
     side: list[tuple[str, bool | None, str]] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    assumes: list[str] = field(default_factory=list)
+    """Hypotheses about the problem; `hypotheses.hypotheses` gives them."""
     reason: str = ""
     candidate: bool = False
     """Whether the algebra says refuted; only a replayed witness makes it one."""
@@ -199,7 +201,7 @@ def _one(op: Operator, atom: Atom, model: Model) -> _Part:
         return _Part("a value that is not defined at the solution", "unknown")
     if atom.kind == "small" or _vanishing(op, model):
         predicted = {p.name for p in model.program.parameters} & {atom.name}
-        grows = sorted(n for n in names | predicted if _unbounded(n, model))
+        grows = sorted(n for n in names | predicted if unbounded(n, model))
         if grows or _grows(op):
             return _Part(f"{' and '.join(grows) or op}, not bounded, times what tends to 0", "unknown")
         return _Part(f"{op}*{atom} -> 0", "done")
@@ -309,7 +311,7 @@ def _grows(op: Operator) -> bool:
     return False
 
 
-def _unbounded(name: str, model: Model) -> bool:
+def unbounded(name: str, model: Model) -> bool:
     """Whether a name is a parameter without an upper bound that is uniform in k, or something unknown."""
     p = next((p for p in model.program.parameters if p.name == name), None)
     if name in model.small:

@@ -60,8 +60,12 @@ def plot_comparisons(comparisons: Sequence[Comparison], file: Path | str, *, flo
     return file
 
 
-def plot_layers(sizes: Mapping[str, Sequence[float]], title: str, file: Path | str, *, floor: float = 1e-16) -> Path:
+def plot_layers(
+    sizes: Mapping[str, Sequence[float]], title: str, file: Path | str, *, floor: float = 1e-16,
+    also: Mapping[str, Mapping[int, float]] | None = None,
+) -> Path:
     """One line per name over the layers k = 0, 1, …, on a logarithmic axis: PNG, SVG or PDF by the file's name.
+    `also`: lines at chosen k.
 
     A size below `floor`, 0 among them, is drawn there.
     """
@@ -72,13 +76,14 @@ def plot_layers(sizes: Mapping[str, Sequence[float]], title: str, file: Path | s
     figure = Figure(figsize=(4.6, 3.6), dpi=200, layout="constrained")
     FigureCanvasAgg(figure)
     panel = figure.subplots()
-    for index, (name, values) in enumerate(sizes.items()):
+    lines = {name: dict(enumerate(values)) for name, values in sizes.items()} | dict(also or {})
+    for index, (name, values) in enumerate(lines.items()):
         colour, dashes = COLOURS[index % len(COLOURS)], DASHES[index % len(DASHES)]
-        shown = [max(value, floor) for value in values]
-        panel.plot(range(len(shown)), shown, color=colour, linestyle=dashes, marker=".", label=name)
+        shown = [max(value, floor) for value in values.values()]
+        panel.plot(list(values), shown, color=colour, linestyle=dashes, marker=".", label=name)
     panel.set_yscale("log")
     panel.set_xlabel("layer $k$")
-    panel.set_ylabel("size of what must vanish")
+    panel.set_ylabel("size of what must vanish" if sizes else "size")
     panel.xaxis.set_major_locator(MaxNLocator(integer=True))
     panel.set_title(textwrap.fill(title, 48).replace("$", r"\$"), fontsize=10)
     panel.grid(True, which="major", color="0.88", linewidth=0.6)

@@ -105,7 +105,7 @@ FAULTS: dict[str, list[Change]] = {
     "all letters commute": [(algebra, "word", word_sorted(lambda x: True))],
     "diagonals commute with matrices": [(algebra, "word", word_sorted(lambda x: x.kind == "diag"))],
     "transposes": [(Letter, "T", property(lambda self: self))],
-    "unbounded factors": [(fixed_point, "_unbounded", always(False))],
+    "unbounded factors": [(fixed_point, "unbounded", always(False))],
     "growing schedules": [(fixed_point, "_grows", always(False))],
     "everything vanishes": [(fixed_point, "_vanishing", always(True))],
     "limits of schedules": [(fixed_point, "_scalar_vanishes", lambda c, _: "k" in {s.name for s in c.free_symbols})],
