@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import linecache
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from .syntax import tree as t
 
 if TYPE_CHECKING:
     from .analysis.report import Report
-    from .runtime import Run
+    from .runtime import Run, Trained
 
 
 class SpecError(Exception):
@@ -103,6 +104,26 @@ class Spec:
         """The generated class: a torch.nn.Module, or the class of a problem."""
         names = classes(self._program(problem))
         return getattr(self.module(problem), names["algorithm" if "algorithm" in names else "problem"])
+
+    def solve(
+        self, *data: Any, problem: str | None = None, iterations: int | None = None, x0: Any = None,
+        return_all: bool = False, **named: Any,
+    ) -> Any:  # fmt: skip
+        """The iterate after so many iterations of an algorithm without weights, on your own arrays: the data of
+        `problem`, or of the one under `train`, as in `Trained.solve`. Raises ValueError for one with weights."""
+        from .runtime import instances
+
+        names, module = classes(self._program(problem)), self.module(problem)
+        if "algorithm" not in names or "problem" not in names:
+            raise ValueError(f"`{self.stem}` {'is a' if 'problem' in names else 'names no'} problem")
+        made = getattr(module, names["algorithm"])
+        if instances.made_for(made) or any(True for _ in made().parameters()):
+            raise ValueError(f"`{self.stem}` has weights: train it, and use `l2ogen.load_run(folder).solve`")
+        instance = instances.problem_of(getattr(module, names["problem"]), data, named)
+        if iterations is None:
+            iterations = inspect.signature(made.forward).parameters["iterations"].default
+        x = instances.solve(made(), instance, iterations, x0=x0, return_all=return_all)
+        return instances.returned(x, [*data, *named.values(), x0])
 
     def train(self, folder: Path | str, *, problem: str | None = None, quiet: bool = False, **settings: Any) -> Run:
         """Train in a new run folder; settings override those of the spec. Returns the finished run."""
@@ -188,6 +209,18 @@ def problem(name: str, folder: Path = Path(".")) -> Spec:
     if bound is None:
         raise ValueError(f"no problem is called `{name}`; known: {', '.join(library.known)}")
     return Spec(pipeline.check(bound.source))
+
+
+def load_run(folder: Path | str, device: str | None = None) -> Trained:
+    """A trained run, ready for use: `load_run("runs/pa").solve(A, b, lam)`. Needs torch.
+
+    Raises runtime.RunError where the folder holds no run, or no weights yet; ValueError for a device that is not there.
+    """
+    try:
+        from .runtime import load_run as read
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(f"{error}; what was trained needs torch: pip install 'l2ogen[train]'") from None
+    return read(folder, device)
 
 
 def rule(text: str) -> Spec:
