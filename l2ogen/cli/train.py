@@ -40,9 +40,10 @@ def train(words: tuple[str, ...], rule: str | None, folder: Path | None, resume:
     --m 20 --schedule "layerwise(steps = 50), joint(steps = 500)"."""
     need_torch()
     from .. import api
-    from ..runtime import Interrupted, Run, RunError
+    from ..runtime import Interrupted, Run, RunError, distributed
     from ..runtime import train as carry_on
 
+    leads = distributed.rank() == 0  # of the processes of torchrun, one speaks
     name = words[0] if words and not words[0].startswith("--") else None  # click cannot tell it from --steps
     changes = _changes(list(words[name is not None :]))
     if resume:
@@ -62,9 +63,11 @@ def train(words: tuple[str, ...], rule: str | None, folder: Path | None, resume:
         click.echo(render(error.diagnostics, error.source, paint), err=True)
         sys.exit(1)
     except (RunError, ValueError) as error:
-        click.echo(f"error: {error}", err=True)
+        if leads:
+            click.echo(f"error: {error}", err=True)
         sys.exit(130 if isinstance(error, Interrupted) else 1)
-    click.echo(f"{run.result}; weights in {run.folder}")
+    if leads:
+        click.echo(f"{run.result}; weights in {run.folder}")
 
 
 @main.command("eval")

@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
+from l2ogen.runtime import distributed
 from l2ogen.runtime.loading import load_module
 from l2ogen.runtime.run import Interrupted, Run, RunError
 from l2ogen.runtime.settings import Settings
@@ -58,6 +59,7 @@ def _main(source: Path, settings: Settings, arguments: list[str] | None) -> int:
                else Run.create(folder, source, quiet=quiet, **changes))
         train(run)
     except (RunError, ValueError) as error:
+        console.quiet = distributed.rank() > 0
         console.print(f"error: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
         if isinstance(error, Interrupted):
             console.print(f"python {source} --run {folder} --resume", highlight=False, markup=False,
