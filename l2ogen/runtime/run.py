@@ -6,6 +6,7 @@ A run folder holds what is needed to continue or use it without the compiler:
     spec.l2o                        the file that it was compiled from, where known
     settings.json                   what this run used
     metrics.jsonl                   one line per step: loss, learning rate, validation when there was one
+    tensorboard/                    the same for TensorBoard, where it was asked for
     checkpoint.safetensors          everything that resuming needs, in one file: replacing it is the commit
     weights.safetensors             the best validated weights and the shared data
     warm.safetensors                the weights that it started from, where `warm` named some
@@ -34,7 +35,7 @@ from torch import Tensor, nn
 from l2ogen.runtime import checkpoint, distributed, schedule, warm
 from l2ogen.runtime.guard import Guard
 from l2ogen.runtime.loading import load_module, module_file, training_file
-from l2ogen.runtime.progress import Display
+from l2ogen.runtime.progress import Board, Display
 from l2ogen.runtime.schedule import Stage
 from l2ogen.runtime.settings import Settings
 
@@ -59,7 +60,7 @@ class Run:
     a search uses draw(), points(), judge()."""
 
     def __init__(self, folder: Path, training: ModuleType, settings: Settings,
-                 console: Console | None = None, quiet: bool = False):
+                 console: Console | None = None, quiet: bool = False, tensorboard: bool = False):
         self.folder, self.training, self.settings = folder, training, settings
         self.model: nn.Module
         self.model, self.shared = training.build(settings)
@@ -68,6 +69,7 @@ class Run:
         total = sum(stage.steps for stage in self.plan)
         quiet = quiet or distributed.rank() > 0
         self.display = Display(f"{settings.algorithm} on {settings.problem}", total, console, quiet)
+        self.board = _board(folder) if tensorboard and not distributed.rank() else None
         self.step = 0                       # steps done
         self.best, self.best_step = math.inf, 0
         self.best_weights = self._weights()
@@ -104,7 +106,8 @@ class Run:
     # ---- starting and resuming -------------------------------------------------------------------
     @classmethod
     def create(cls, folder: Path | str, generated: Path | str, *, spec: Path | str | None = None,
-               console: Console | None = None, quiet: bool = False, **overrides: Any) -> Run:
+               console: Console | None = None, quiet: bool = False, tensorboard: bool = False,
+               **overrides: Any) -> Run:
         """A new run folder for the training loop at `generated` (a folder or the file *_train.py).
 
         Raises RunError if the folder exists and is not empty, ValueError for settings that make no sense.
@@ -112,9 +115,11 @@ class Run:
         folder, source = Path(folder), training_file(generated)
         code = load_module(source)
         settings = code.SETTINGS.override(**overrides)
+        if tensorboard:
+            _board(folder)      # what is missing is said now
         _meet(settings)
         distributed.first(lambda: cls._new_folder(folder, source, code, settings, spec))
-        return cls(folder, load_module(folder / source.name), settings, console, quiet)
+        return cls(folder, load_module(folder / source.name), settings, console, quiet, tensorboard)
 
     @staticmethod
     def _new_folder(folder: Path, source: Path, code: ModuleType, settings: Settings, spec: Path | str | None) -> None:
@@ -142,7 +147,8 @@ class Run:
             os.replace(new, folder)
 
     @classmethod
-    def resume(cls, folder: Path | str, *, console: Console | None = None, quiet: bool = False) -> Run:
+    def resume(cls, folder: Path | str, *, console: Console | None = None, quiet: bool = False,
+               tensorboard: bool = False) -> Run:
         """The run of `folder`, at its last checkpoint. Raises RunError where there is no run."""
         folder = Path(folder)
         try:
@@ -151,7 +157,7 @@ class Run:
         except FileNotFoundError as error:
             raise RunError(f"{folder} holds no run to resume: {error}") from None
         _meet(settings)
-        return cls(folder, training, settings, console, quiet)
+        return cls(folder, training, settings, console, quiet, tensorboard)
 
     # ---- what the generated loop calls -----------------------------------------------------------
     def stages(self) -> Iterator[Stage]:
@@ -336,6 +342,8 @@ class Run:
             line["validation"] = _finite(validation)
         with open(self.folder / METRICS, "a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
+        if self.board is not None:
+            self.board.write(self.step, line)
 
     # ---- files -----------------------------------------------------------------------------------
     def _save(self, optimizer: torch.optim.Optimizer | None) -> None:
@@ -412,6 +420,15 @@ class Run:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+            if self.board is not None:
+                self.board.close()
+
+
+def _board(folder: Path) -> Board:
+    try:
+        return Board(folder / "tensorboard")
+    except ImportError:
+        raise RunError("TensorBoard is not installed: pip install 'l2ogen[tensorboard]'") from None
 
 
 def _meet(settings: Settings) -> None:

@@ -60,6 +60,17 @@ class Trained(NamedTuple):
                 raise ValueError(f"this {self.settings.algorithm} was trained for one {name}, and the one given is "
                                  f"another: leave it out, or train for yours")
 
+    def export(self, file: Path | str, iterations: int | None = None, example: Any = None) -> Path:
+        """The module alone as FILE.pt2 (torch.export) or FILE.onnx: data of a batch in, x after so many iterations out.
+
+        `example`: a problem of the batch size 2 or more; None: drawn. Raises ValueError as `runtime.export` does.
+        """
+        from l2ogen.runtime.export import export
+
+        if example is None:
+            example = self.training.sample(self.settings, 3, self.settings.generator(3), self.shared)
+        return export(self.model, example, file, self.settings.iterations if iterations is None else iterations)
+
     def save(self, file: Path | str) -> None:
         """The weights and the shared data as one safetensors file."""
         tensors = checkpoint.joined(model=self.model.state_dict(), shared=self.shared)
