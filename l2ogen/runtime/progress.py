@@ -63,15 +63,16 @@ class Board:
     def __init__(self, folder: Path):
         from torch.utils.tensorboard import SummaryWriter
 
-        self.folder, self._kind, self._writer = folder, SummaryWriter, None     # opened when there is something to write
+        self.folder, self._kind = folder, SummaryWriter
+        self._writer: Any = None    # opened when there is something to write
 
     def write(self, step: int, line: dict[str, Any]) -> None:
         """What was written of this step and later ones before a kill is dropped."""
-        writer: Any = self._writer or self._kind(str(self.folder), purge_step=step)     # type: ignore[no-untyped-call]
-        self._writer = writer
+        if self._writer is None:
+            self._writer = self._kind(str(self.folder), purge_step=step)
         for name in ("loss", "rate", "validation"):
             if line.get(name) is not None:
-                writer.add_scalar(name, line[name], step)
+                self._writer.add_scalar(name, line[name], step)
 
     def close(self) -> None:
         if self._writer is not None:
