@@ -2,9 +2,9 @@
 
     python benchmarks/kill_resume.py [--kills 20] [--seed 0] [--spec l2o_pa]
 
-Each kill is SIGKILL to a new process of the command line at a moment that is uniform over the time that the whole run
-takes, its start included; then the run is resumed and left to its end. Ends with exit code 1 if any of the final
-weights, optimizer states, random states or metrics differs in a bit.
+Each kill is SIGKILL to a new process of the command line, after a number of steps that is uniform over the whole run
+and a moment more; then the run is resumed and left to its end. Ends with exit code 1 if any of the final weights,
+optimizer states, random states or metrics differs in a bit.
 """
 
 from __future__ import annotations
@@ -48,6 +48,22 @@ def differences(one: Path, other: Path) -> list[str]:
     return found + [path.name for path in other.glob(".*")]
 
 
+def written(folder: Path) -> int:
+    """Steps of which the metrics are on file."""
+    metrics = folder / "metrics.jsonl"
+    return metrics.read_text().count("\n") if metrics.exists() else 0
+
+
+def kill(words: list[str], folder: Path, goal: int, delay: float) -> str:
+    """Start a run, and kill it so much after a number of steps; how far it came."""
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
+    while process.poll() is None and written(folder) < goal:
+        time.sleep(0.002)
+    time.sleep(delay)
+    process.kill()
+    return f"in step {written(folder) + 1}" if process.wait() < 0 else "at its end"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20)
@@ -57,29 +73,18 @@ def main() -> None:
     chance, wrong = random.Random(given.seed), 0
     with tempfile.TemporaryDirectory() as place:
         whole = Path(place, "whole")
-        started = time.perf_counter()
         subprocess.run(command(given.spec, whole, False), check=True, stdout=subprocess.DEVNULL)
-        life = time.perf_counter() - started
-        total = len((whole / "metrics.jsonl").read_text().splitlines())
-        print(f"{given.spec}: {total} steps, {life:.1f} s, {given.kills} kills")
+        total = written(whole)
+        step = json.loads((whole / "metrics.jsonl").read_text().splitlines()[-1])["seconds"] / total
+        print(f"{given.spec}: {total} steps, {given.kills} kills")
         for number in range(1, given.kills + 1):
-            folder, moment = Path(place, f"killed{number}"), chance.uniform(0, life)
-            process = subprocess.Popen(command(given.spec, folder, False), stdout=subprocess.DEVNULL)
-            try:
-                process.wait(moment)
-                reached = "after its end"
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-                metrics = folder / "metrics.jsonl"
-                steps = len(metrics.read_text().splitlines()) if metrics.exists() else 0
-                reached = f"in step {steps + 1}" if metrics.exists() else "before its first step"
+            folder, goal = Path(place, f"killed{number}"), chance.randrange(total)
+            reached = kill(command(given.spec, folder, False), folder, goal, chance.uniform(0, 2 * step))
             # Before the folder is there, nothing is left behind, and the same command starts again.
             subprocess.run(command(given.spec, folder, folder.exists()), check=True, stdout=subprocess.DEVNULL)
             found = differences(whole, folder)
             wrong += bool(found)
-            end = ", ".join(found) or "the same bits"
-            print(f"{number:3}: killed after {moment:5.2f} s, {reached}: {end}", flush=True)
+            print(f"{number:3}: killed {reached}: {', '.join(found) or 'the same bits'}", flush=True)
     print(f"{given.kills - wrong} of {given.kills} end with the same bits")
     sys.exit(wrong > 0)
 
