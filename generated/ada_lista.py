@@ -1,4 +1,4 @@
-# l2ogen 24115dc17f74 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen efa2149d7be9 is the checksum of the lines below; an edited file is not overwritten.
 """AdaLISTA, with the problem `lasso`.
 
 Aberdam, Golts, Elad (2020): two m x m matrices shared by all layers; the dictionary is an input, another
@@ -89,7 +89,7 @@ class Lasso:
     """
 
     name = "lasso"
-    data = ("A", "b", "lam")
+    data = {"A": ("m", "n"), "b": ("m",), "lam": ()}  # and their axes, behind the leading ones
     shared = ()
     defaults = {"m": 250, "n": 500, "sparsity": 50}
     x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0

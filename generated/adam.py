@@ -1,4 +1,4 @@
-# l2ogen 1ff33bfd95a4 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 76d44cd02de2 is the checksum of the lines below; an edited file is not overwritten.
 """Adam, with the problem `lasso`.
 
 Kingma and Ba (2015) with a subgradient that is 0 at kinks. A method for smooth stochastic losses: on a
@@ -85,7 +85,7 @@ class Lasso:
     """
 
     name = "lasso"
-    data = ("A", "b", "lam")
+    data = {"A": ("m", "n"), "b": ("m",), "lam": ()}  # and their axes, behind the leading ones
     shared = ()
     defaults = {"m": 250, "n": 500, "sparsity": 50}
     x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0

@@ -1,4 +1,4 @@
-# l2ogen e6ec9a1f179a is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 48dcd58c375a is the checksum of the lines below; an edited file is not overwritten.
 """AdamHD, with the problem `lasso`.
 
 Baydin et al. (2018): Adam whose rate follows its hypergradient. One rate for each instance; the public code
@@ -93,7 +93,7 @@ class Lasso:
     """
 
     name = "lasso"
-    data = ("A", "b", "lam")
+    data = {"A": ("m", "n"), "b": ("m",), "lam": ()}  # and their axes, behind the leading ones
     shared = ()
     defaults = {"m": 250, "n": 500, "sparsity": 50}
     x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0

@@ -1,4 +1,4 @@
-# l2ogen ac0bfc7e9d58 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen ae3e351cd2e5 is the checksum of the lines below; an edited file is not overwritten.
 """CompositeForm, with the problem `lasso`.
 
 Liu et al. (ICML 2023), theorem 3, with the plus between the two gradients: a minus stands on the slides.
@@ -97,7 +97,7 @@ class Lasso:
     """
 
     name = "lasso"
-    data = ("A", "b", "lam")
+    data = {"A": ("m", "n"), "b": ("m",), "lam": ()}  # and their axes, behind the leading ones
     shared = ()
     defaults = {"m": 250, "n": 500, "sparsity": 50}
     x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0

@@ -1,4 +1,4 @@
-# l2ogen 643ceecfb9bc is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 08aa6856a786 is the checksum of the lines below; an edited file is not overwritten.
 """FISTA, with the problem `lasso`.
 
 Beck and Teboulle (2009): proximal gradient with Nesterov's extrapolation; the reported iterate is x, not z.
@@ -80,7 +80,7 @@ class Lasso:
     """
 
     name = "lasso"
-    data = ("A", "b", "lam")
+    data = {"A": ("m", "n"), "b": ("m",), "lam": ()}  # and their axes, behind the leading ones
     shared = ()
     defaults = {"m": 250, "n": 500, "sparsity": 50}
     x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0

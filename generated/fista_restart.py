@@ -1,4 +1,4 @@
-# l2ogen d362e7a182fe is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 35eddddc609f is the checksum of the lines below; an edited file is not overwritten.
 """FISTARestart, with the problem `lasso`.
 
 O'Donoghue and Candes (2015): FISTA that forgets its momentum where it points uphill, instance by instance.
@@ -81,7 +81,7 @@ class Lasso:
     """
 
     name = "lasso"
-    data = ("A", "b", "lam")
+    data = {"A": ("m", "n"), "b": ("m",), "lam": ()}  # and their axes, behind the leading ones
     shared = ()
     defaults = {"m": 250, "n": 500, "sparsity": 50}
     x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0

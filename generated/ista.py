@@ -1,4 +1,4 @@
-# l2ogen 2a0780fb012e is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 6328166d3765 is the checksum of the lines below; an edited file is not overwritten.
 """ISTA, with the problem `lasso`.
 
 Proximal gradient with step 1/L (Daubechies, Defrise, De Mol 2004; also called PGD).
@@ -78,7 +78,7 @@ class Lasso:
     """
 
     name = "lasso"
-    data = ("A", "b", "lam")
+    data = {"A": ("m", "n"), "b": ("m",), "lam": ()}  # and their axes, behind the leading ones
     shared = ()
     defaults = {"m": 250, "n": 500, "sparsity": 50}
     x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0

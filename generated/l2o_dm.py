@@ -1,4 +1,4 @@
-# l2ogen 312b20c64f54 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen d8537bfc809c is the checksum of the lines below; an edited file is not overwritten.
 """L2O_DM, with the problem `lasso`.
 
 Andrychowicz et al. (2016), in the form of Liu et al. (ICML 2023): the step is a network's output. Public
@@ -84,7 +84,7 @@ class Lasso:
     """
 
     name = "lasso"
-    data = ("A", "b", "lam")
+    data = {"A": ("m", "n"), "b": ("m",), "lam": ()}  # and their axes, behind the leading ones
     shared = ()
     defaults = {"m": 250, "n": 500, "sparsity": 50}
     x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0

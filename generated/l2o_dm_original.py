@@ -1,4 +1,4 @@
-# l2ogen fed639671a6c is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 6c00ba21a5e7 is the checksum of the lines below; an edited file is not overwritten.
 """L2O_DM:original, with the problem `lasso`.
 
 Andrychowicz et al. (2016): the gradient enters as logarithm and sign, with k = 5, so that its scale matters
@@ -95,7 +95,7 @@ class Lasso:
     """
 
     name = "lasso"
-    data = ("A", "b", "lam")
+    data = {"A": ("m", "n"), "b": ("m",), "lam": ()}  # and their axes, behind the leading ones
     shared = ()
     defaults = {"m": 250, "n": 500, "sparsity": 50}
     x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0

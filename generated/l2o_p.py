@@ -1,4 +1,4 @@
-# l2ogen 80b80424ef5a is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen f0d595a43f9b is the checksum of the lines below; an edited file is not overwritten.
 """L2O_P, with the problem `lasso`.
 
 A learned diagonal preconditioner alone (Liu et al., ICML 2023): it converges for every network, since P
@@ -92,7 +92,7 @@ class Lasso:
     """
 
     name = "lasso"
-    data = ("A", "b", "lam")
+    data = {"A": ("m", "n"), "b": ("m",), "lam": ()}  # and their axes, behind the leading ones
     shared = ()
     defaults = {"m": 250, "n": 500, "sparsity": 50}
     x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0

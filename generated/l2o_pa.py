@@ -1,4 +1,4 @@
-# l2ogen a231d65c2cf3 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen bc5a1942f9d7 is the checksum of the lines below; an edited file is not overwritten.
 """L2O_PA, with the problem `lasso`.
 
 Liu, Chen, Wang, Yin, Cai (ICML 2023): a learned preconditioner P and accelerator A.
@@ -93,7 +93,7 @@ class Lasso:
     """
 
     name = "lasso"
-    data = ("A", "b", "lam")
+    data = {"A": ("m", "n"), "b": ("m",), "lam": ()}  # and their axes, behind the leading ones
     shared = ()
     defaults = {"m": 250, "n": 500, "sparsity": 50}
     x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0

@@ -1,4 +1,4 @@
-# l2ogen e40a9b25ce76 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 9f557e676063 is the checksum of the lines below; an edited file is not overwritten.
 """L2O_PA_certified, with the problem `lasso`.
 
 L2O-PA (Liu et al., ICML 2023) in a form that converges for every weight: P <= 1/L, and A is coupled to P so
@@ -104,7 +104,7 @@ class Lasso:
     """
 
     name = "lasso"
-    data = ("A", "b", "lam")
+    data = {"A": ("m", "n"), "b": ("m",), "lam": ()}  # and their axes, behind the leading ones
     shared = ()
     defaults = {"m": 250, "n": 500, "sparsity": 50}
     x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0

@@ -1,4 +1,4 @@
-# l2ogen 764c092fcaf0 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 34e25918664f is the checksum of the lines below; an edited file is not overwritten.
 """L2O_PA:official, with the problem `lasso`.
 
 Liu, Chen, Wang, Yin, Cai (ICML 2023) as in the public code: step 0.9999/L, the ends of the ranges are
@@ -94,7 +94,7 @@ class Lasso:
     """
 
     name = "lasso"
-    data = ("A", "b", "lam")
+    data = {"A": ("m", "n"), "b": ("m",), "lam": ()}  # and their axes, behind the leading ones
     shared = ()
     defaults = {"m": 250, "n": 500, "sparsity": 50}
     x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0

@@ -1,4 +1,4 @@
-# l2ogen d4d21f993f46 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 0eef43468cd0 is the checksum of the lines below; an edited file is not overwritten.
 """PBA12:envelopes, with the problem `lasso`.
 
 Liu et al. (ICML 2023): preconditioner P, balance B, accelerator A and two biases, all predicted. Biases
@@ -105,7 +105,7 @@ class Lasso:
     """
 
     name = "lasso"
-    data = ("A", "b", "lam")
+    data = {"A": ("m", "n"), "b": ("m",), "lam": ()}  # and their axes, behind the leading ones
     shared = ()
     defaults = {"m": 250, "n": 500, "sparsity": 50}
     x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0

@@ -1,4 +1,4 @@
-# l2ogen 8e6e9b4f82c6 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen d7fae21b220e is the checksum of the lines below; an edited file is not overwritten.
 """PGDMetric, with the problem `lasso`.
 
 Proximal gradient in a learned diagonal metric, within the range in which it converges.
@@ -86,7 +86,7 @@ class Lasso:
     """
 
     name = "lasso"
-    data = ("A", "b", "lam")
+    data = {"A": ("m", "n"), "b": ("m",), "lam": ()}  # and their axes, behind the leading ones
     shared = ()
     defaults = {"m": 250, "n": 500, "sparsity": 50}
     x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0

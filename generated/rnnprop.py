@@ -1,4 +1,4 @@
-# l2ogen 40e9dc776033 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen de82bd233c84 is the checksum of the lines below; an edited file is not overwritten.
 """RNNprop, with the problem `lasso`.
 
 Lv, Jiang, Li (2017): a network on Adam's two normalized features; no step is longer than 0.1 in a
@@ -90,7 +90,7 @@ class Lasso:
     """
 
     name = "lasso"
-    data = ("A", "b", "lam")
+    data = {"A": ("m", "n"), "b": ("m",), "lam": ()}  # and their axes, behind the leading ones
     shared = ()
     defaults = {"m": 250, "n": 500, "sparsity": 50}
     x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0

@@ -150,7 +150,7 @@ def _or_weight(parts: list[_Part], o: Obligation, weight: Operator, model: Model
     names = model.reach(free(o.vector) | free(weight))
     sequences = {p.name for p in model.program.parameters if p.per_iteration or p.kind == "predicted"}
     wild = any(a.kind in ("network", "opaque", "state") for a in o.vector.atoms)
-    wild = wild or any(_unbounded(n, model) for n in names & sequences)
+    wild = wild or any(unbounded(n, model) for n in names & sequences)
     if wild or names & (model.undefined | model.jumping) or _grows(weight) or all(p.state != "unknown" for p in parts):
         return parts
     moving = [p for p in model.program.parameters if p.name in free(weight) and p.kind in ("learned", "predicted")]
@@ -211,7 +211,7 @@ def _one(op: Operator, atom: Atom, model: Model) -> _Part:
     free_ones = [p for p in parameters if p.kind in ("learned", "predicted")]
     known = atom.kind in ("solution", "subgradient", "residual", "ones", "parameter")
     ended = ended_by_tails(Vector({(w, atom): c for w, c in op.terms.items()}), model) if known else None
-    if ended is not None and not any(_unbounded(n, model) for n in names):
+    if ended is not None and not any(unbounded(n, model) for n in names):
         if ended.is_zero:
             return _Part(f"{op}*{atom} -> 0", "done")
         if not {p.name for p in model.program.parameters} & free(ended) and _stays(ended.part(atom)):
@@ -256,7 +256,7 @@ def _threshold(theta: Value, model: Model, selecting: bool) -> _Part:
         return _Part(f"{theta} jumps at the solution", "unknown")
     moving = [p for p in parameters if p.kind in ("learned", "predicted")]
     ended = ended_by_tails(Vector.of(ONES).scaled(theta), model) if isinstance(theta, sp.Expr) else None
-    if ended is not None and ended.is_zero and not any(_unbounded(n, model) for n in names):
+    if ended is not None and ended.is_zero and not any(unbounded(n, model) for n in names):
         return _Part(f"{theta} -> 0", "done")
     if not moving:
         return _Part(f"{theta} -> 0", "never")

@@ -41,8 +41,8 @@ def problem_context(p: ir.Problem, needs: frozenset[str] = ALL) -> tuple[dict[st
         "goal": p.objective_text,
         "variable": python_name(p.variable),
         "data": [_datum(d, emitter) for d in p.data],
-        "data_names": _tuple([python_name(d.name) for d in p.data]),
         "shared": [python_name(d.name) for d in p.data if d.shared],
+        "shapes": ", ".join(f'"{python_name(d.name)}": {_tuple(_names(d.type))}' for d in p.data),
         "shared_names": _tuple([python_name(d.name) for d in p.data if d.shared]),
         "sizes": {f"self.{python_name(size)}": where for size, where in sizes.items()},
         "checks": checks,
@@ -116,6 +116,11 @@ def axes(type_: Type) -> list[str]:
     """The size of each axis behind the leading dimensions."""
     sizes = [str(size) for size in type_.sizes]
     return sizes * 2 if type_.kind == "sym" else sizes
+
+
+def _names(type_: Type) -> list[str]:
+    """The axes as the class calls them."""
+    return [re.sub(r"[A-Za-z]\w*", lambda name: python_name(name[0]), size) for size in axes(type_)]
 
 
 def _datum(d: ir.Datum, emitter: Emitter) -> dict[str, Any]:
