@@ -1,4 +1,4 @@
-# l2ogen 5640ad6f0794 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen f2a4d19342ac is the checksum of the lines below; an edited file is not overwritten.
 """ALISTA:plain, with the problem `sparse_coding`.
 
 Liu, Chen, Wang, Yin (2019): the weights are computed, not learned: W minimizes ||W'*A||_F with w_i'*a_i =
@@ -88,6 +88,7 @@ class SparseCoding:
 
     name = "sparse_coding"
     data = ("A", "b")
+    axes = {"A": 2, "b": 1}  # how many each has in one instance
     shared = ("A",)
     defaults = {"m": 250, "n": 500, "density": 0.1}
     x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0

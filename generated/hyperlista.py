@@ -1,4 +1,4 @@
-# l2ogen 9ef1b3e0e37a is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 4a14af12d6f5 is the checksum of the lines below; an edited file is not overwritten.
 """HyperLISTA, with the problem `sparse_coding`.
 
 Chen, Liu, Wang, Yin (2021): three numbers. The step is 1, as in the formula: public code takes 1/||A||_2^2,
@@ -133,6 +133,7 @@ class SparseCoding:
 
     name = "sparse_coding"
     data = ("A", "b")
+    axes = {"A": 2, "b": 1}  # how many each has in one instance
     shared = ("A",)
     defaults = {"m": 250, "n": 500, "density": 0.1}
     x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0

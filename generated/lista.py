@@ -1,4 +1,4 @@
-# l2ogen 5022cfe9095d is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen a425dab9e2bf is the checksum of the lines below; an edited file is not overwritten.
 """LISTA, with the problem `sparse_coding`.
 
 Gregor and LeCun (2010): free weights, one pair of matrices and one threshold per layer. Public code shares
@@ -82,6 +82,7 @@ class SparseCoding:
 
     name = "sparse_coding"
     data = ("A", "b")
+    axes = {"A": 2, "b": 1}  # how many each has in one instance
     shared = ("A",)
     defaults = {"m": 250, "n": 500, "density": 0.1}
     x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0

@@ -1,4 +1,4 @@
-# l2ogen b64281d304f9 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen d2cd5ede7cb3 is the checksum of the lines below; an edited file is not overwritten.
 """LISTA_SS, with the problem `sparse_coding`.
 
 Chen, Liu, Wang, Yin (2018): LISTA with support selection: a growing share p_k of the largest entries passes
@@ -109,6 +109,7 @@ class SparseCoding:
 
     name = "sparse_coding"
     data = ("A", "b")
+    axes = {"A": 2, "b": 1}  # how many each has in one instance
     shared = ("A",)
     defaults = {"m": 250, "n": 500, "density": 0.1}
     x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from l2ogen.runtime.evaluation import Comparison
+from l2ogen.runtime.curves import Comparison
 
 # Okabe and Ito's colours, told apart with any colour vision; line styles tell them apart in grey too.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
