@@ -133,7 +133,7 @@ class Comparison:
         ends = ["div.", "stall", "ms"] if self.metric == "gap" else ["div.", "ms"]  # layers need not improve
         rows = [["algorithm", "", *(f"k={k}" for k in at), *ends]]
         for name, curve in self.curves.items():
-            facts = {"div.": str(curve.diverged), "stall": str(curve.stalled), "ms": f"{1e3 * curve.seconds:.1f}"}
+            facts = {"div.": str(curve.diverged), "stall": str(curve.stalled), "ms": f"{1e3 * curve.seconds:.3g}"}
             for label in STATISTICS:
                 line, first = getattr(curve, label), label == STATISTICS[0]
                 rows.append([name if first else "", label, *(self.shown(line[k].item()) for k in at),

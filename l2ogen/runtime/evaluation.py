@@ -35,7 +35,7 @@ def evaluate(algorithms: Mapping[str, nn.Module], problem: Any, iterations: int 
     comparison = Comparison(title or problem.name, "gap", notes=[str(solution)], solution=solution)
     zero = int((solution.F == 0).sum())
     if zero:
-        comparison.notes.append(f"F* = 0 for {zero} instances: their gap is not divided")
+        comparison.notes.append(f"F* = 0 for {zero} instance{'s' * (zero > 1)}: their gap is not divided")
     count = math.prod(problem.batch)
     weights = torch.full((count,), 1 / count, dtype=torch.float64, device=solution.F.device)
 
@@ -93,7 +93,7 @@ def _run(comparison: Comparison, algorithms: Mapping[str, nn.Module], problem: A
             report(name, sizes[-1])
     for name in algorithms:
         spent = torch.stack(seconds[name]).sum(0)
-        elapsed = torch.cat([torch.zeros(1, dtype=torch.float64), spent.cumsum(0)])
+        elapsed = torch.cat([torch.zeros(1, dtype=torch.float64), smoothed(spent).cumsum(0)])
         comparison.curves[name] = Curve(torch.cat(values[name], -1), spent.median().item(), weights, elapsed)
     comparison.notes.append(_conditions(sizes, dtype, problem))
 
@@ -116,6 +116,13 @@ def _curve(model: Any, problem: Any, iterations: int, judge: Judge) -> tuple[Ten
     return found, torch.tensor(spent, dtype=torch.float64)
 
 
+def smoothed(spent: Tensor, window: int = 9) -> Tensor:
+    """The median of each step's neighbours: what else the machine did in one step is not the algorithm's."""
+    half = min(window, len(spent)) // 2
+    padded = torch.cat([spent[:half].flip(0), spent, spent[len(spent) - half:].flip(0)])
+    return padded.unfold(0, 2 * half + 1, 1).median(-1).values
+
+
 def _clock(cuda: bool) -> float:
     if cuda:
         torch.cuda.synchronize()
@@ -129,7 +136,8 @@ def _conditions(sizes: Iterable[int], dtype: torch.dtype, problem: Any) -> str:
     threads = torch.get_num_threads()
     where = str(problem.like["device"])
     where += f", {threads} thread{'s' * (threads > 1)}" if where == "cpu" else ""
-    return f"times: batches of {batches}, {str(dtype).removeprefix('torch.')}, {where}; set-up and F not counted"
+    precision = str(dtype).removeprefix("torch.")
+    return f"times: batches of {batches}, {precision}, {where}; medians of 9 steps, without set-up"
 
 
 __all__ = ["Comparison", "Curve", "Solution", "evaluate", "evaluate_recovery", "solve"]

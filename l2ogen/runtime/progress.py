@@ -1,6 +1,9 @@
 """What a training shows while it runs: a live bar on a terminal, one line per validation elsewhere."""
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -52,3 +55,14 @@ class Display:
     def say(self, text: str) -> None:
         if not self.quiet:
             self.console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+
+@contextmanager
+def counting(title: str, total: int) -> Iterator[Callable[[str, int], None]]:
+    """A bar for work in parts, on a terminal alone: inside, say `report(what, how many)` after each part."""
+    console = Console(stderr=True)
+    bar = Progress(TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(),
+                   TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal)
+    task = bar.add_task(title, total=total)
+    with bar:
+        yield lambda what, count: bar.update(task, advance=count, description=f"{title}: {what}")
