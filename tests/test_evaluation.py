@@ -98,6 +98,12 @@ def test_a_mean_and_a_median_reach_a_level_at_their_own_time() -> None:
     assert (one.p99[1], one.median[1]) == (1.0, 0.0)
 
 
+def test_an_instance_without_weight_may_diverge() -> None:
+    values = torch.tensor([[1.0, 1.0], [0.5, torch.inf]], dtype=torch.float64)
+    one = Curve(values, 1.0, torch.tensor([1.0, 0.0], dtype=torch.float64))
+    assert one.mean.tolist() == [1.0, 0.5] and one.worst[1] == torch.inf and one.diverged == 1
+
+
 def test_csv_is_one_line_per_iteration() -> None:
     text = Comparison("p, with a comma", "gap", {"a": curve(1, 0.5), "b": curve(2, float("inf"))}).to_csv()
     lines = list(csv.DictReader(io.StringIO(text)))
@@ -152,6 +158,12 @@ def test_parts_give_the_same_curves(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(solver, "MEMORY", 2**27)
     recovered.append(evaluate_recovery({"a": Watched()}, problem, 15).curves["a"].values)
     torch.testing.assert_close(*recovered, rtol=1e-9, atol=1e-12)
+
+
+def test_no_instances() -> None:
+    problem = l2ogen.load("lasso").compile()(torch.ones(0, 3, 4), torch.ones(0, 3), 0.1)
+    with pytest.raises(ValueError, match="there are no instances of `lasso`"):
+        evaluate({"a": Watched()}, problem)
 
 
 def test_a_negative_minimum_is_divided_by_its_size() -> None:
@@ -338,6 +350,15 @@ def test_nothing_is_written_where_one_file_fails(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(ZeroDivisionError):
         made.save(Path("a"))
     assert [p.name for p in Path().iterdir()] == ["a.md"] and Path("a.md").read_text() == "old"
+
+
+def test_files_that_cannot_be_written_are_said_at_once() -> None:
+    Path("a.json").mkdir()
+    Path("file").touch()
+    assert "a.json is a folder" in refused("ista", *QUICK, "-o", "a")
+    assert "file is no folder to write in" in refused("ista", *QUICK, "-o", "file/a")
+    assert "file is no folder to write in" in refused("ista", *QUICK, "-o", "file/b/a")
+    assert sorted(p.name for p in Path().iterdir()) == ["a.json", "file"]
 
 
 # ---- pictures ------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ..compare import FORMATS, USUAL, Options, compare
+from ..compare import FORMATS, USUAL, Options, compare, places
 from ..diagnostics import render
 from .base import main, need_torch, paint
 
@@ -71,6 +71,8 @@ def eval_(
     command = shlex.join(["l2ogen", *sys.argv[1:]])
     made = Options(values=_values(values), command=command, **options)
     try:
+        if out is not None:
+            places(out, chosen)
         found = compare(names, problems, made)
         files = [] if out is None else found.save(out, chosen)
     except (FileNotFoundError, IsADirectoryError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,8 +75,7 @@ class Evaluation:
         from ..runtime.plots import drawn as picture
 
         made: dict[Path, bytes] = {}
-        for kind in dict.fromkeys(kinds):
-            place = out.with_name(f"{out.name}.{kind}")
+        for place, kind in places(out, kinds).items():
             pixels = kind in ("png", "svg", "pdf")
             made[place] = picture(self.comparisons, kind, axes=AXES) if pixels else self.text(kind).encode()
         for place, content in made.items():
@@ -84,6 +84,18 @@ class Evaluation:
 
 
 AXES = ("iterations", "time")
+
+
+def places(out: Path, kinds: Sequence[str]) -> dict[Path, str]:
+    """The files to write, and what they are. Raises ValueError where they can't be written, before any work is done."""
+    found = {out.with_name(f"{out.name}.{kind}"): kind for kind in kinds}
+    folder = next(p for p in (out.parent, *out.parent.resolve().parents) if p.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise ValueError(f"{folder} is no folder to write in")
+    for place in found:
+        if place.is_dir():
+            raise ValueError(f"{place} is a folder")
+    return found
 
 
 def compare(names: tuple[str, ...], problems: tuple[str, ...] = (), options: Options | None = None) -> Evaluation:
@@ -145,4 +157,4 @@ def _strangers(contestants: Sequence[Contestant], batch: Instances) -> list[str]
     return found
 
 
-__all__ = ["FORMATS", "USUAL", "Evaluation", "Options", "compare"]
+__all__ = ["FORMATS", "USUAL", "Evaluation", "Options", "compare", "places"]

@@ -31,7 +31,8 @@ class Curve:
 
     @property
     def mean(self) -> Tensor:
-        return (self.values * self.weights).sum(-1)
+        weighted = (self.values * self.weights).where(self.weights > 0, 0.0)    # 0*inf is not a number
+        return weighted.sum(-1)
 
     @property
     def worst(self) -> Tensor:
@@ -109,7 +110,7 @@ class Comparison:
 
     @property
     def accuracy_caption(self) -> str:
-        return "Time to accuracy: the first k at or below a level, and the milliseconds per instance until then"
+        return "Time to accuracy: iterations k, and ms per instance"
 
     def shown(self, value: float) -> str:
         if self.metric == "nmse" and value >= 0:

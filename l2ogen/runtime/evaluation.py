@@ -58,7 +58,7 @@ def evaluate_recovery(algorithms: Mapping[str, nn.Module], problem: Any, layers:
     """
     if problem.x_true is None:
         raise ValueError(f"`{problem.name}` has no x_true to compare with, and no objective")
-    x_true = problem.x_true.double()
+    x_true = problem.x_true.double().expand(*problem.batch, -1)
     layers = layers or max(getattr(model, "layers", 0) for model in algorithms.values()) or 16
     size = x_true.square().sum(-1, keepdim=True)
     comparison = Comparison(title or problem.name, "nmse")

@@ -99,6 +99,8 @@ def parts(problem: Any) -> Iterator[slice | None]:
         yield None
         return
     count = problem.batch[0]
+    if count == 0:
+        raise ValueError(f"there are no instances of `{problem.name}`")
     values = [(getattr(problem, name), _axes(problem, name)) for name in problem.data]
     own = sum(value.numel() for value, axes in values if value.dim() > axes) * 8
     size = max(1, min(count, MEMORY * count // max(own, 1)))
