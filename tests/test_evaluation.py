@@ -84,6 +84,11 @@ def test_time_to_accuracy() -> None:
     assert document == [{"level": "1e-2", "mean": reached, "median": reached}, {"level": "1e-9", "mean": None, "median": None}]
 
 
+def test_levels_are_said_as_they_are() -> None:
+    found = Comparison("p", "gap", {"a": curve(1)}).levels((0.5, 2.5e-3, 1e-10, 1.0))
+    assert [text for text, _ in found] == ["5e-1", "2.5e-3", "1e-10", "1e0"]
+
+
 def test_accuracy_of_recovery_is_in_decibel() -> None:
     found = Comparison("p", "nmse", {"a": curve(1, 0.05, 0.001)})
     assert found.accuracy_rows((-13.0, -30.0, -31.0)) == [

@@ -55,7 +55,7 @@ class Evaluation:
         return self.options.at or AT
 
     def text(self, kind: str) -> str:
-        """The evaluation as md, csv, json or html."""
+        """The evaluation as md, csv, json (for several problems a list) or html."""
         o = self.options
         match kind:
             case "md":
@@ -114,9 +114,9 @@ def compare(names: tuple[str, ...], problems: tuple[str, ...] = (), options: Opt
     for name in values:
         if not any(name in batch.changed for batch in batches) and batches[0].spec is not None:
             raise ValueError(unknown(name, batches[0].spec))
+    modules = [{c.name: c.model(batch.on) for c in contestants} for batch in batches]
     found = []
-    for batch in batches:
-        models = {c.name: c.model(batch.on) for c in contestants}
+    for models, batch in zip(modules, batches, strict=True):
         found.append(_judged(models, batch, options))
         if options.title is not None and len(problems) > 1:
             found[-1].title += f", {batch.title}"

@@ -78,7 +78,7 @@ def changed(spec: api.Spec, values: Mapping[str, str]) -> tuple[api.Spec, dict[s
                 raise ValueError(f"`{name}` is a whole number, such as {value:g}, not {text}")
             sizes[name] = int(number) if number == int(number) else number
         else:
-            edits += [(start, end, word.format(f"{number:g}")) for start, end, word in places[name]]
+            edits += [(start, end, word.format(f"{number:.12g}")) for start, end, word in places[name]]
     source = spec.checked.source.text
     for start, end, word in sorted(edits, reverse=True):
         source = source[:start] + word + source[end:]

@@ -125,7 +125,7 @@ class Comparison:
         chosen = accuracy or ACCURACY[self.metric]
         if self.metric == "nmse":
             return [(f"{level:g} dB", 10 ** (level / 10)) for level in chosen]
-        return [(f"{level:.0e}".replace("e-0", "e-").replace("e+00", ""), level) for level in chosen]
+        return [(_short(level), level) for level in chosen]
 
     # ---- as rows
     def rows(self, at: tuple[int, ...] = AT) -> list[list[str]]:
@@ -224,6 +224,12 @@ def _markdown(rows: list[list[str]]) -> str:
     heading, *others = rows
     lines = [heading, ["---", "---", *["---:"] * (len(heading) - 2)], *others]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _short(level: float) -> str:
+    """0.0025 -> 2.5e-3"""
+    digits, exponent = f"{level:.2e}".split("e")
+    return f"{digits.rstrip('0').rstrip('.')}e{int(exponent)}"
 
 
 def _numbers(line: Tensor, at: tuple[int, ...]) -> list[float | None]:
