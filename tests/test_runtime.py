@@ -499,8 +499,9 @@ def test_a_comparison_as_text_and_json(lasso: Any) -> None:
     assert document["algorithms"]["wild"]["diverged"] == 32
     text = comparison.markdown((10, 20))
     assert "| algorithm |  | k=10 | k=20 | div. | stall | ms |" in text
-    assert "duality gap" in text
-    assert comparison.table().row_count == 6
+    assert "certified: relative gap <= " in text
+    assert comparison.table().row_count == 8    # mean, median, p99 and worst of two algorithms
+    assert document["algorithms"]["ISTA"]["p99"][10] == comparison.curves["ISTA"].p99[10].item()
 
 
 def test_curves_of_recovery(generated: Path, tmp_path: Path) -> None:

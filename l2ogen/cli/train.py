@@ -1,4 +1,4 @@
-"""train, export, eval, demo: what needs torch."""
+"""train, export, demo: what needs torch."""
 
 from __future__ import annotations
 
@@ -100,37 +100,6 @@ def export(name: str, out: Path, problem: str | None, iterations: int | None) ->
     except (RunError, ValueError) as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(1)
-
-
-@main.command("eval")
-@click.argument("names", nargs=-1, required=True, metavar="[RUN|NAME]...")
-@click.option("--on", "problem", metavar="PROBLEM", help="The problem [default: that of the first].")
-@click.option("--instances", type=click.IntRange(min=1), default=256, show_default=True)
-@click.option("--iterations", type=click.IntRange(min=1), default=100, show_default=True)
-@click.option("--seed", default=777_000, show_default=True)
-@click.option("-o", "out", type=click.Path(path_type=Path), help="Also write OUT.png, OUT.md and OUT.json.")
-def eval_(
-    names: tuple[str, ...], problem: str | None, instances: int, iterations: int, seed: int, out: Path | None
-) -> None:
-    """Compare trained runs (folders) and specs without weights on the same unseen instances."""
-    need_torch()
-    from ..compare import compare
-    from ..runtime import RunError
-
-    try:
-        table, files = compare(names, problem, instances, iterations, seed, out)
-    except (FileNotFoundError, IsADirectoryError) as error:
-        raise click.UsageError(str(error)) from None
-    except (RunError, ValueError) as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(1)
-    from rich.console import Console
-
-    console = Console()
-    console.width = max(console.width, 92)
-    console.print(table)
-    for path in files:
-        click.echo(path)
 
 
 @main.command()

@@ -1,6 +1,8 @@
 """What a training shows while it runs: a live bar on a terminal, one line per validation elsewhere."""
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -77,3 +79,14 @@ class Board:
     def close(self) -> None:
         if self._writer is not None:
             self._writer.close()
+
+
+@contextmanager
+def counting(title: str, total: int) -> Iterator[Callable[[str, int], None]]:
+    """A bar for work in parts, on a terminal alone: inside, say `report(what, how many)` after each part."""
+    console = Console(stderr=True)
+    bar = Progress(TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(),
+                   TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal)
+    task = bar.add_task(title, total=total)
+    with bar:
+        yield lambda what, count: bar.update(task, advance=count, description=f"{title}: {what}")
