@@ -24,7 +24,7 @@ def ended_by_tails(v: Vector, model: Model) -> Vector | None:
         return None
     total: dict[tuple[Word, Atom], sp.Expr] = {}
     for (w, atom), c in v.terms.items():
-        for name in [x.name for x in w if x.kind == "diag"] + [atom.name] * (atom.kind == "parameter"):
+        for name in [x.name for x in w if x.kind == "diag"] + [atom.name]:
             c = c * ends.get(name, 1)
         c = c.subs({s: ends[s.name] for s in c.free_symbols if s.name in ends})
         end = limit(c, k) if k in c.free_symbols else c
