@@ -405,7 +405,6 @@ def load_table(
     mean 0 and deviation 1; a constant one becomes 0. The table is one instance: with `batch` there is an axis for it.
     Raises FileNotFoundError; ValueError for another shape, entries that are no numbers, more than one instance.
     """
-    import contextlib
     import csv
 
     import numpy as np
@@ -413,12 +412,16 @@ def load_table(
     path = data_file(file, folder)
     with open(path, newline="", encoding="utf-8", errors="replace") as lines:
         rows = [[cell.strip() for cell in row] for row in csv.reader(lines) if row]
-    words = sorted({row[-1] for row in rows})
-    coded = [[*row[:-1], words.index(row[-1])] for row in rows] if len(words) == 2 else []
-    table = np.empty(0)
-    for candidate in (coded, rows):  # the later one counts: labels that are numbers stay what they are
-        with contextlib.suppress(ValueError):
-            table = np.array(candidate, dtype=float)
+
+    def numbers(rows: list) -> np.ndarray:
+        try:
+            return np.array(rows, dtype=float)
+        except ValueError:
+            return np.empty(0)
+
+    table, words = numbers(rows), sorted({row[-1] for row in rows})
+    if not table.size and len(words) == 2:
+        table = numbers([[*row[:-1], words.index(row[-1])] for row in rows])
     if table.ndim != 2 or not np.isfinite(table).all():
         raise ValueError(f"{path} is no table of finite numbers, with numbers or two words in the last column")
     if batch not in (None, 1):
