@@ -395,11 +395,13 @@ def test_stability_limits() -> None:
 
 
 def test_what_does_not_show_in_x_does_not_count() -> None:
-    text = SMOOTH_HEAD + "parameters { learned a in R }\nstate { x, w in R^n = 1; t in R = 1 }\nupdate { x+ = x - grad f(x)*a; w+ = 3*w + x/L; t+ = t }"
+    text = SMOOTH_HEAD + "parameters { learned a in R }\nstate { x, w in R^n = 1; t in R = 1 }\nupdate { x+ = x - grad f(x)*a + 0/L*w; w+ = 3*w + x/L; t+ = t }"
     program = program_of(text)
     found = recurrences.recurrence(program, instances.quadratic(0.5, 3.0), Parameters.constant(program, {"a": 1.0}))
     assert found is not None and np.abs(np.linalg.eigvals(found.M)).max() == pytest.approx(3)
     assert found.radius == pytest.approx(0.5)
+    apart = recurrences.recurrence(program_of(text.replace(" + 0/L*w", "")), instances.quadratic(0.5, 3.0), Parameters(given={"a": 1.0}))
+    assert apart is not None and apart.names == ("x",)
 
 
 def test_rules_that_are_no_recurrence() -> None:

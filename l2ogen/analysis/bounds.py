@@ -103,12 +103,21 @@ def enforced(p: ir.Parameter) -> tuple[sp.Expr | None, sp.Expr | None]:
     return low, high
 
 
+def lipschitz(model: Model, expr: sp.Expr | None = None) -> str | None:
+    """The name of the Lipschitz constant of grad f: the declared one, or ||A||_2^2 of least squares where an expression
+    speaks of it, or no file declares one."""
+    declared = next((f.lipschitz for f in model.program.functions if f.lipschitz), None)
+    norm = f"||{model.matrix}||_2^2" if model.matrix is not None else None
+    used = {s.name for s in expr.free_symbols} if expr is not None else set()
+    return norm if norm is not None and (declared is None or norm in used) else declared
+
+
 def interval(expr: sp.Expr, model: Model) -> Interval:
     """All values of a scalar expression; L must cancel, else everything is possible."""
     substitution: dict[sp.Symbol, sp.Expr] = {}
     ranges: dict[sp.Symbol, Interval] = {}
     for s in expr.free_symbols:
-        if s.name in {f.lipschitz for f in model.program.functions}:
+        if s.name == lipschitz(model, expr):
             substitution[s] = L
             continue
         p = next((p for p in model.program.parameters if p.name == s.name), None)
@@ -188,7 +197,7 @@ def metric(op: Operator, model: Model, times_L: bool = True) -> Metric | None:
     if len(w) > 1 or (w and w[0].kind == "free"):
         return None
     expr = c * sp.Symbol(w[0].name, real=True) if w else c
-    smooth = next((f.lipschitz for f in model.program.functions if f.lipschitz), None)
+    smooth = lipschitz(model, expr)
     if times_L and smooth is not None:
         expr = expr * sp.Symbol(smooth, positive=True)
     names = tuple(sorted(s.name for s in expr.free_symbols if s.name != smooth))

@@ -12,9 +12,9 @@ from typing import Any, Literal
 import sympy as sp
 
 from ..core import ir
-from ..core.constants import exact, vanishes
+from ..core.constants import exact, positive, vanishes
 from .algebra import Atom, Operator, Vector, limit
-from .bounds import INF, Interval, Metric, interval, metric
+from .bounds import INF, Interval, Metric, interval, lipschitz, metric
 from .evaluate import Unknown
 from .general import General, general
 from .model import Model
@@ -41,6 +41,9 @@ def convergence(model: Model, form: NormalForm | None) -> Convergence:
     lines = [s.value for s in model.program.statements if isinstance(s, ir.Assignment)]
     if any(n.op == "stochgrad" for line in lines for n in line.walk()):
         return Convergence("unknown", because="convergence is decided for full gradients, not for those of minibatches")
+    if any(n.op == "any" for line in lines for n in line.walk()):
+        because = "an arbitrary map need not converge; its theorem says what a rule that does must be"
+        return Convergence("unknown", because=because)
     guard = model.program.safeguard
     if guard is not None:
         return _safeguarded(model, guard)
@@ -58,6 +61,8 @@ def convergence(model: Model, form: NormalForm | None) -> Convergence:
 
 def coercive(model: Model) -> str | None:
     """Why F is coercive, or None."""
+    if model.matrix is not None and model.l1_weight is not None and _positive(str(model.l1_weight), model):
+        return f"{model.l1_weight}*||x||_1 is, and the rest is not negative"
     for f in model.program.functions:
         if "coercive" in f.properties:
             return f"`{f.name}` is declared coercive and the rest is bounded below"
@@ -66,11 +71,21 @@ def coercive(model: Model) -> str | None:
     return None
 
 
+def _positive(name: str, model: Model) -> bool:
+    """Whether a datum is declared to be positive."""
+    ranges = {d.name: d.range for d in model.program.data}
+    d = next((d for d in model.program.data if d.name == name), None)
+    return d is not None and positive(ir.Node("symbol", (), d.type, ("data", name)), ranges)
+
+
 def _delivered(model: Model, kind: Kind) -> tuple[str, list[str]]:
     """`values` is `dist` where F is coercive; a strongly convex F makes `dist` `iterates`."""
     assumes = ["a minimizer exists"]
-    if model.has("f"):
-        assumes.append("L is an upper bound of the Lipschitz constant of grad f")
+    L = lipschitz(model)
+    if model.matrix is not None:
+        assumes.append(f"{model.matrix} is not 0")
+    if model.has("f") and any(f.lipschitz for f in model.program.functions):
+        assumes.append(f"{L} is an upper bound of the Lipschitz constant of grad f")
     why = coercive(model)
     if kind == "values" and why:
         kind = "dist"
@@ -312,14 +327,15 @@ def _fista(model: Model, form: NormalForm | None) -> Convergence | None:
 
 
 def _momentum(model: Model, form: NormalForm | None) -> Convergence | None:
-    """C4: x+ = prox_{alpha r}(x - alpha*grad f(x) + u), |u| <= beta*|x - x_|, alpha*L <= 2*(1 - beta) - eps."""
+    """C4: x+ = prox_{r, alpha}(x - alpha*grad f(x) + u), |u| <= beta*|x - x_|, alpha*L <= 2*(1 - beta) - eps; alpha a
+    number or a fixed metric."""
     if form is not None:
         return None
     rule = general(model)
     alpha, beta = _heavy_ball(model, rule)
     if alpha is None or beta is None:
         return None
-    smooth = next((f.lipschitz for f in model.program.functions if f.lipschitz), None)
+    smooth = lipschitz(model)
     if smooth is None:
         raise Unknown("momentum without a smooth part")
     constants = [p for p in model.program.parameters if p.name in _names(alpha, beta)]
@@ -366,19 +382,28 @@ def _heavy_ball(model: Model, rule: General) -> tuple[sp.Expr | None, sp.Expr | 
     own = other.name.removesuffix("+")
     before = rule.updates.get(own)
     if before == Vector.of(x) and not other.name.endswith("+"):
-        alpha, beta = _scalar(rest.part(grad)), _scalar(rest.part(other))
+        alpha, beta = _multiple(rest.part(grad)), _scalar(rest.part(other))
         if alpha is None or beta is None or _scalar(rest.part(x)) != -beta:
             return None, None
-        if not prox.is_zero and _scalar(prox) != alpha:
+        if not prox.is_zero and _multiple(prox) != alpha:
             raise Unknown("the metric of the prox is not the step of the gradient")
         return -alpha, -beta
     if other.name.endswith("+") and isinstance(before, Vector) and prox.is_zero:
         state = Atom(own, "state")
-        keep, gain, step = _scalar(before.part(state)), _scalar(before.part(grad)), _scalar(rest.part(other))
+        keep, gain, step = _scalar(before.part(state)), _scalar(before.part(grad)), _multiple(rest.part(other))
         if None in (keep, gain, step) or before.atoms - {state, grad} or rest.atoms != {other}:
             return None, None
         return -step * gain, keep  # type: ignore[operator]
     return None, None
+
+
+def _multiple(op: Operator) -> sp.Expr | None:
+    """The entries, or eigenvalues, of a multiple of I or of one diagonal or symmetric parameter."""
+    if len(op.terms) == 1:
+        ((w, c),) = op.terms.items()
+        if len(w) == 1 and w[0].kind in ("diag", "sym"):
+            return c * sp.Symbol(w[0].name, real=True)
+    return _scalar(op)
 
 
 def _scalar(op: Operator) -> sp.Expr | None:

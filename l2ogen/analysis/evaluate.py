@@ -81,15 +81,41 @@ class Evaluation:
         for s in self.model.program.statements:
             if isinstance(s, ir.Call):
                 self.call(s)
-            elif s.implicit is not None and s.implicit.metric is None:
-                raise Unknown("an implicit rule that is no prox")
             else:
-                value = self.value(s.value)
+                implicit = s.implicit is not None and s.implicit.metric is None
+                value = self.implicit(s) if implicit else self.value(s.value)
+                if s.next and s.value.op == "any" and s.name != self.model.program.variable:
+                    value = self.extrapolated(value)
                 if self.still and s.next and s.name == self.model.program.variable:
                     value = Vector.of(SOLUTION)
                 (self.next if s.next else self.lets)[s.name] = value
                 self.steps.append(f"{s.name}{'+' * s.next} = {value}")
         return self
+
+    def judged_implicitly(self, s: ir.Assignment) -> None:
+        """Raises Unknown for an implicit rule that is neither a prox nor made of arbitrary maps."""
+        if not any(n.op == "any" for n in s.value.walk()):
+            raise Unknown("an implicit rule that is no prox")
+
+    def implicit(self, s: ir.Assignment) -> Value:
+        """x+ = x - d(x, grad f(x), x+, g) with both x+ and g at the solution: x* + o(1) if the right side is."""
+        self.judged_implicitly(s)
+        self.next[s.name] = Vector.of(SOLUTION)
+        value = self.vector(s.value)
+        drift = self.drift(value, Vector())
+        self.obligations.append(Obligation(value - Vector.of(SOLUTION), "x+ - x*", drift))
+        return Vector.of(SOLUTION) + Vector.of(drift)
+
+    def extrapolated(self, value: Value) -> Value:
+        """y+ = m(x+, x) for an arbitrary m: x*, and m(x*, x*) - x* as a bias."""
+        assert isinstance(value, Vector)
+        return Vector.of(SOLUTION) + value.replaced(
+            lambda a: Vector.of(Atom(f"{a} - x*", a.kind)) if a.kind == "parameter" else None
+        )
+
+    def subgradient(self) -> Vector:
+        """What `g in subgrad r(x+)` is."""
+        return self.model.subgradient()
 
     def call(self, s: ir.Call) -> None:
         inputs = [self.value(i) for i in s.inputs]
@@ -186,6 +212,8 @@ class Evaluation:
                 return self.parameter(self.model.program.parameter(name))
             case "data":
                 return self.model.datum(name)
+            case "subgradient":
+                return self.subgradient()
         return self.model.scalar(node)
 
     def parameter(self, p: ir.Parameter) -> Value:
@@ -410,12 +438,16 @@ class Evaluation:
         return self.opaque(node, [self.value(node.args[0])], node.attr)
 
     def _any(self, node: Node) -> Value:
-        args = [self.value(a) for a in node.args]
-        within: set[str] = set().union(*(free(a) for a in args))
-        name = self.model.named(node.attr, tuple(map(str, args)), within)
+        """d(…), and what tends to 0 where its arguments only tend to these: d is Lipschitz."""
+        args = [self.vector(a) for a in node.args]
+        near = [a.without("small") if self.is_small(a - a.without("small")) else a for a in args]
+        name = f"{node.attr}({', '.join(map(str, near))})"
+        within: set[str] = set().union(*(free(a) for a in near))
+        self.model.inside[name] = within.union(*(self.model.inside.get(n, set()) for n in within))
         if self.model.reach(within) & self.model.undefined:
             self.model.undefined.add(name)
-        return Vector.of(Atom(name, "parameter"))
+        value = Vector.of(Atom(name, "parameter"))
+        return value if near == args else value + Vector.of(self.drift(value, str(args)))
 
     def vector(self, node: Node) -> Vector:
         value = self.lifted(self.value(node), node)
@@ -442,7 +474,7 @@ class Evaluation:
         self.steps.append(f"{where}: {q}")
         return Vector.of(SOLUTION) + (Vector() if q.is_zero else Vector.of(drift))
 
-    def drift(self, u: Vector, scale: Value) -> Atom:
+    def drift(self, u: Vector, scale: object) -> Atom:
         """How far a prox or threshold is from x*, where its argument comes near."""
         name = self.model.named("o(1)", (str(u), str(scale)), free(u) | free(scale))
         self.model.small.add(name)

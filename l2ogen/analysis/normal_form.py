@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from ..core import ir
 from .algebra import Atom, Operator, Vector
 from .evaluate import Unknown
 from .general import G_PLUS, General, general
@@ -33,14 +32,31 @@ class NormalForm:
     """The extrapolated point: a state, or the formula that takes its place."""
     prox_form: bool = True
     rule: General | None = None
-    momentum: ir.Node | None = None
+    theorem: str = ""
+    """What a theorem says of a rule with an arbitrary map, whose form this is."""
 
     def texts(self) -> dict[str, str]:
         """The keys of `check --json`."""
         return {
             "P1": str(self.P), "P2": str(self.P2), "A": str(self.A), "B": str(self.B),
-            "b1": str(self.b1), "b2": str(self.b2),
+            "b1": self.shown(self.b1), "b2": self.shown(self.b2),
         }  # fmt: skip
+
+    def shown(self, v: Vector) -> str:
+        """A bias; of least squares by R*(A*x - b) and what is left."""
+        model = self.rule.model if self.rule is not None else None
+        if model is None or model.matrix is None or not any(a.name == model.measured for a in v.atoms):
+            return str(v)
+        x, measured = Vector.of(Atom(model.program.variable, "state")), Atom(str(model.measured), "opaque")
+        residual = x.under(model.matrix) - Vector.of(measured)
+        R = v.part(measured).scaled(sp.Integer(-1))
+        rest = v - residual.under(R)
+        text = f"({R})*({residual})"
+        if rest.is_zero:
+            return text
+        if rest.atoms == x.atoms:
+            return f"{text} - ({rest.part(*x.atoms).scaled(sp.Integer(-1))})*{x}"
+        return f"{text} + {rest}"
 
 
 IDENTITY = Operator.multiple(sp.Integer(1))
@@ -48,7 +64,12 @@ IDENTITY = Operator.multiple(sp.Integer(1))
 
 def normal_form(model: Model) -> NormalForm:
     """Raises Unknown, with the reason, for a rule that has none of this form."""
+    from .theorems import theorem
+
     rule = general(model)
+    necessary = theorem(model, rule)
+    if necessary is not None:
+        return necessary
     variable = model.program.variable
     x, x_next = Atom(variable, "state"), Atom(f"{variable}+", "state")
     update = rule.updates[variable]
@@ -65,7 +86,7 @@ def normal_form(model: Model) -> NormalForm:
         raise Unknown("gradients at more than one point besides the iterate")
     if model.has("r") and cg.is_zero:
         raise Unknown("the step takes no prox of r")
-    if model.has("f") and not gradients:
+    if model.has("f") and not gradients and not rule.least_squares:
         raise Unknown("the step takes no gradient of f")
     P = cg if model.has("r") else at_x + at_y
     B = Operator()
@@ -98,23 +119,12 @@ def _form(
 ) -> Vector:
     P, P2, B = operators
     at = Vector.of(x)
-    step = at - _gradient(rule, at).under(P - P2)
+    step = at - rule.gradient_at(at).under(P - P2)
     if y is not None:
-        step = step + (y - at).under(B) - _gradient(rule, y).under(P2)
+        step = step + (y - at).under(B) - rule.gradient_at(y).under(P2)
     if rule.metrics:
         step = step - Vector.of(G_PLUS).under(P)
     return step
-
-
-def _gradient(rule: General, point: Vector) -> Vector:
-    for atom, at in rule.points.items():
-        if at == point:
-            return Vector.of(atom)
-    if not rule.points:
-        return Vector()
-    atom = Atom(f"grad f({point})", "value")
-    rule.points[atom] = point
-    return Vector.of(atom)
 
 
 def _extrapolation(

@@ -86,6 +86,8 @@ def examine(program: ir.Algorithm) -> Report:
         except Unknown as unknown:
             reason = str(unknown)
         found = replayed(model, fixed_point(model))
+        if form is not None and form.theorem:
+            found.notes.append(form.theorem)
         report.targets.append(
             TargetReport(
                 model, found, form, reason, exactness(model, found, form), diverges(model, convergence(model, form))

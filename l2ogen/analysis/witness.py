@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ..core import ir
+from .circle import goes_round
 from .convergence import Convergence
 from .fixed_point import FixedPoint
 from .model import Model
 from .numeric.corners import search
-from .numeric.fitting import instance_for
+from .numeric.fitting import instance_for, orthogonal_lasso
 from .numeric.instances import Instance
 from .numeric.interpreter import CannotRun
 from .numeric.parameters import Inadmissible, Parameters
@@ -27,7 +29,7 @@ DRAWS = 6
 def replayed(model: Model, found: FixedPoint) -> FixedPoint:
     """A candidate with its witness, or unknown where the numbers do not confirm it."""
     if not found.candidate:
-        return found
+        return _whatever_the_parameters(model, found)
     try:
         witness = _search(model.program, "recover" if model.target == "recovery" else "minimize")
     except (CannotRun, Inadmissible) as reason:
@@ -36,6 +38,28 @@ def replayed(model: Model, found: FixedPoint) -> FixedPoint:
         return _unknown(found, "the algebra says that it fails, but no problem was found that shows it")
     found.witness = witness
     return found
+
+
+def _whatever_the_parameters(model: Model, found: FixedPoint) -> FixedPoint:
+    """A rule that the algebra can't follow, on the LASSO with A = I: refuted where the residual is one and the same for
+    all parameters that are drawn, small and large ones."""
+    if found.verdict != "unknown" or model.target != "minimizer" or model.matrix is None:
+        return found
+    learned = [p for p in model.program.parameters if p.kind in ("learned", "predicted")]
+    if not learned or any(p.type.sizes for p in learned):  # matrices may undo anything
+        return found
+    try:
+        rng = np.random.default_rng(0)
+        instance = orthogonal_lasso(model.program, 0.25)
+        drawn = [Parameters.sample(model.program, rng, scale=scale) for scale in (0.01, 1.0, 100.0) for _ in range(2)]
+        witnesses = [refute_fixed_point(model.program, instance, p) for p in drawn]
+    except (CannotRun, Inadmissible):
+        return found
+    shown = [w for w in witnesses if w is not None]
+    if len(shown) < len(drawn) or np.ptp([w["residual"] for w in shown]) > 1e-12:
+        return found
+    text = f"||x+ - x*|| = {shown[0]['residual']:.3g} on the LASSO with A = I, whatever the parameters"
+    return replace(found, verdict="refuted", obligations=[text], residual=text, reason=text, witness=shown[0])
 
 
 def _unknown(found: FixedPoint, reason: str) -> FixedPoint:
@@ -71,25 +95,37 @@ def _stays(program: ir.Algorithm, instance: Instance, parameters: Parameters, ea
 
 
 def diverges(model: Model, found: Convergence) -> Convergence:
-    """What no certificate covers may be refuted: admissible constant parameters and a one-dimensional f that does not
-    converge."""
-    if found.verdict != "unknown" or model.target != "minimizer" or model.program.data or not model.has("f"):
+    """What no certificate covers may be refuted: admissible constant parameters and a one-dimensional problem on which
+    the rule does not converge to the minimizer."""
+    if found.verdict != "unknown" or model.target != "minimizer" or model.program.data:
         return found
-    witness = search(model.program)
+    if any(n.op == "any" for e in model.program.expressions for n in e.walk()):  # a theorem's rule: it is to converge
+        return found
+    witness = search(model.program, exactly=lambda parameters: goes_round(model, parameters))
     if witness is None:
         return found
     witness = _rounder(model.program, witness)
-    values = ", ".join(f"{name} = {value:.6g}" for name, value in witness["parameters"]["given"].items())
-    at = f" with {values}" if values else ""
-    if witness["kind"] == "quadratic":
-        h, L = witness["h"], witness["L"]
-        curve = f"f(x) = {h:g}/2*(x - 1)^2, L = {L:g}"
-        radius = witness["radius"]
-        how = f"spectral radius {radius:.3g}" if radius > 1 else "another limit than the minimizer"
-        because = f"for these parameters: {curve}, r = 0{at} does not converge ({how})"
-    else:
-        because = f"for these parameters: a Huber function{at} ends in a cycle"
+    because = f"for these parameters: {_because(witness)}"
     return Convergence("refuted", because=because, fix=found.because, witness=witness)
+
+
+def _because(witness: dict[str, Any]) -> str:
+    """The problem, the parameters and what happens there."""
+    parameters, instance = witness["parameters"], witness["instance"]
+    values = [f"{name} = {value:.6g}" for name, value in parameters["given"].items()]
+    values += [f"the network {name} = {value:g}" for name, value in parameters["outputs"].items()]
+    at = f" with {', '.join(values)}" if values else ""
+    if witness["kind"] == "cycle":
+        return f"a Huber function{at} ends in a cycle"
+    if witness["kind"] in ("quadratic", "circle"):
+        curve = f"f(x) = {witness['h']:g}/2*(x - 1)^2, L = {witness['L']:g}, r = 0"
+        how = f"spectral radius {witness['radius']:.3g}"
+        if witness["kind"] == "circle":
+            how = f"{how}: it goes round the minimizer for ever"
+        return f"{curve}{at} does not converge ({how})"
+    limit = witness["limit"]
+    how = "x moves by the same step for ever" if limit is None else f"x tends to {limit:.3g}"
+    return f"F(x) = {instance['title']}, L = {witness['L']:g}{at}: {how}, the minimizer is {instance['x_star'][0]:g}"
 
 
 def _rounder(program: ir.Algorithm, witness: dict[str, Any]) -> dict[str, Any]:

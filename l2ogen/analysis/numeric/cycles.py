@@ -49,7 +49,7 @@ def cycle(program: ir.Algorithm, instance: Instance, parameters: Parameters, ste
     linear = [made for made in (recurrence(program, push, parameters) for push in pushes) if made is not None]
     if len(linear) < 2 or np.sort(np.abs(np.linalg.eigvals(linear[0].M)))[:-1].max(initial=0.0) < SHORT:
         return None
-    states = np.array(list(run_states(program, instance, parameters, steps)))
+    states = np.array(list(run_states(program, instance, parameters, steps, linear[0].names)))
     offsets = states[:, linear[0].place] - instance.x_star[0]
     length = sustained(states, offsets, linear[0], linear[1])
     return None if length is None else offsets[-length:]

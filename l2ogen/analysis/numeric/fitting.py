@@ -9,7 +9,7 @@ import numpy as np
 from ...core import ir
 from ...core.constants import constant
 from .functions import SMOOTH, Proximable, Smooth
-from .instances import Instance, lasso, recovery, tilted
+from .instances import Instance, lasso, least_squares, recovery, tilted
 from .interpreter import CannotRun
 from .operators import Array
 
@@ -86,6 +86,14 @@ def feasible(r: Proximable, rng: np.random.Generator) -> Array:
     return r.center + z
 
 
+def orthogonal_lasso(program: ir.Algorithm, lam: float, n: int = 3) -> Instance:
+    """1/2*||x - b||_2^2 + lam*||x||_1: A = I, where x_star is the soft threshold of b."""
+    x_star = np.arange(1.0, n + 1) * (np.arange(n) % 2 == 0)
+    b = x_star + lam * np.where(x_star != 0, 1.0, 0.5)
+    made = least_squares(np.eye(n), b, Proximable("l1", n, lam), x_star, least_squares_names(program), "lasso, A = I")
+    return weighted(program, made, lam)
+
+
 def with_data(program: ir.Algorithm, target: str, rng: np.random.Generator, n: int) -> Instance:
     names = least_squares_names(program)
     m, count = max(2, (3 * n) // 4), max(1, n // 4)
@@ -96,10 +104,13 @@ def with_data(program: ir.Algorithm, target: str, rng: np.random.Generator, n: i
         made = recovery(rng, m, n, names, count)
     else:
         made = lasso(rng, m, n, float(rng.uniform(0.1, 0.5)), names, count)
+    return weighted(program, made, made.r.weight or float(rng.uniform(0.1, 0.5)))
+
+
+def weighted(program: ir.Algorithm, made: Instance, weight: float) -> Instance:
+    """With the weight of r among the data; a recovery has no r, but the rule may have thresholds."""
     weights = [d.name for d in program.data if d.type.kind == "scalar"]
-    weight = made.r.weight or float(rng.uniform(0.1, 0.5))  # a recovery has no r, but the rule may have thresholds
-    data = made.data | dict.fromkeys(weights, weight)
-    return replace(made, data=data, scaling=(*made.scaling, *weights))
+    return replace(made, data=made.data | dict.fromkeys(weights, weight), scaling=(*made.scaling, *weights))
 
 
 def least_squares_names(program: ir.Algorithm) -> tuple[str, str]:

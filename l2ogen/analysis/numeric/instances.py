@@ -132,6 +132,20 @@ def quadratic(h: float, center: float = 1.0, L: float | None = None) -> Instance
     return Instance(phi, np.zeros(1), Proximable("zero", 1), np.array([float(center)]), bound, {}, mu=h, title=title)
 
 
+def linear_r(h: float, center: float = 1.0, L: float | None = None) -> Instance:
+    """h/2*(x - center - 1)^2 + h*x in one dimension, whose minimizer is the center."""
+    smooth = quadratic(h, center + 1, L)
+    r = Proximable("linear", 1, slope=np.array([h]))
+    return replace(smooth, r=r, x_star=np.array([float(center)]), title=f"{smooth.title} + {h:g}*x")
+
+
+def quadratic_r(h: float, center: float = 1.0) -> Instance:
+    """f = 0 and h/2*(x - center)^2 as r in one dimension."""
+    at = np.array([float(center)])
+    r = Proximable("quadratic", 1, weight=h, center=at)
+    return Instance(None, np.zeros(1), r, at, 1.0, {}, mu=h, title=f"{h:g}/2*(x - {center:g})^2 as r")
+
+
 def huber(L: float, tau: float, center: float = 1.0) -> Instance:
     """f'(x) = L*clip(x - center, -tau, tau) in one dimension."""
     root = np.sqrt(L)

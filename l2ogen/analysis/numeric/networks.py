@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -69,6 +69,14 @@ class Net:
         if n.head:
             u = activation(self.linear("head", u))
         return self.linear("out", u), np.stack(states) if states else None
+
+    def constant(self, value: float) -> Net:
+        """The same architecture with the outputs `value` whatever it reads. Raises ValueError without biases."""
+        if value and not self.network.bias:
+            raise ValueError(f"`{self.network.name}` has no biases: its outputs are 0 if its weights are")
+        last = {"out.bias": np.full_like(self.weights["out.bias"], value)} if value else {}
+        kept = {name: w for name, w in self.weights.items() if name in ("mean", "deviation")}
+        return replace(self, weights={name: np.zeros_like(w) for name, w in self.weights.items()} | kept | last)
 
     def linear(self, layer: str, u: Array, part: str = "") -> Array:
         suffix = f"_{part}" if part else ""

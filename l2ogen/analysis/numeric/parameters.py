@@ -37,6 +37,8 @@ class Parameters:
     """How far values go where no end is declared."""
     predictions: Literal["any", "network"] = "any"
     """Predicted parameters: any function of k and the coordinate, or the output of a random network."""
+    outputs: dict[str, float] = field(default_factory=dict)
+    """Constant outputs of networks that the rule calls itself, by name: all weights are 0 but the last bias."""
     nets: dict[str, Net] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -58,7 +60,7 @@ class Parameters:
 
     # -- JSON
     def as_json(self) -> dict[str, Any]:
-        names = ("seed", "given", "layers", "edge", "scale", "predictions")
+        names = ("seed", "given", "layers", "edge", "scale", "predictions", "outputs")
         return {name: getattr(self, name) for name in names}
 
     @classmethod
@@ -77,7 +79,9 @@ class Parameters:
     def net(self, network: ir.Network, inputs: int, outputs: int) -> Net:
         if network.name not in self.nets:
             seed = crc32(f"{network.name} {self.seed}".encode())
-            self.nets[network.name] = random_net(network, inputs, outputs, seed)
+            made = random_net(network, inputs, outputs, seed)
+            constant = self.outputs.get(network.name)
+            self.nets[network.name] = made if constant is None else made.constant(constant)
         return self.nets[network.name]
 
     def any(self, network: ir.Network, inputs: int, outputs: int, bound: float) -> SmoothMap:

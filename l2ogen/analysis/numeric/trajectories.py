@@ -59,12 +59,14 @@ def run(
     return Trajectory(stacked, gaps, np.linalg.norm(stacked - instance.x_star, axis=1))
 
 
-def run_states(program: ir.Algorithm, instance: Instance, parameters: Values, steps: int) -> Iterator[Array]:
-    """All states as one vector, iteration by iteration, until they stand still."""
+def run_states(
+    program: ir.Algorithm, instance: Instance, parameters: Values, steps: int, names: tuple[str, ...]
+) -> Iterator[Array]:
+    """The named states as one vector, iteration by iteration, until they stand still."""
     state, last = start(program, instance, parameters), None
     for k in range(steps):
         state = step(program, instance, parameters, state, k)
-        packed = np.concatenate([np.atleast_1d(state[s.name]).ravel() for s in program.states])
+        packed = np.concatenate([np.atleast_1d(state[name]).ravel() for name in names])
         if last is not None and bool((np.abs(packed - last) <= 1e-12).all()):
             return
         yield packed
