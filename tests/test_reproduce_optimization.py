@@ -46,7 +46,7 @@ def test_a_target_writes_numbers_and_the_page(tmp_path: Path) -> None:
 
     Target("bsds", "A title", make).run(Lab(None, tmp_path, tmp_path))
     document = json.loads((tmp_path / "bsds.json").read_text())
-    assert [row.get("reached") for row in document["rows"]] == [False, False, True, None]
+    assert [row.get("reached") for row in document["rows"]] == [False, False, True, True, None]
     assert document["curves"]["problems: mean"]["L2O-PA"] == [4, 2, 0.2, 2e-8]
     assert document["curves"]["problems: worst"] == {"L2O-PA": [4, 3, 0.2, 3e-8]}
     page = (tmp_path / "README.md").read_text()
