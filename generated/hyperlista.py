@@ -1,4 +1,4 @@
-# l2ogen 9ef1b3e0e37a is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen d536dcd38540 is the checksum of the lines below; an edited file is not overwritten.
 """HyperLISTA, with the problem `sparse_coding`.
 
 Chen, Liu, Wang, Yin (2021): three numbers. The step is 1, as in the formula: public code takes 1/||A||_2^2,
@@ -132,7 +132,7 @@ class SparseCoding:
     """
 
     name = "sparse_coding"
-    data = ("A", "b")
+    data = {"A": ("m", "n"), "b": ("m",)}  # and their axes, behind the leading ones
     shared = ("A",)
     defaults = {"m": 250, "n": 500, "density": 0.1}
     x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0

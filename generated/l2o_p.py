@@ -1,4 +1,4 @@
-# l2ogen 1eab94817172 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen f3861cf4d802 is the checksum of the lines below; an edited file is not overwritten.
 """L2O_P, with the problem `lasso`.
 
 A learned diagonal preconditioner alone (Liu et al., ICML 2023): it converges for every network, since P
@@ -43,6 +43,15 @@ def spectral_squared(M: Tensor) -> Tensor:
     gram = M @ M.mT if M.shape[-2] < M.shape[-1] else M.mT @ M
     largest = torch.linalg.eigvalsh(gram)[..., -1:]
     return largest * (1 + max(16, *M.shape[-2:]) * torch.finfo(M.dtype).eps)
+
+
+def smallest_squared(M: Tensor) -> Tensor:
+    """min ||M*v||_2^2 over ||v||_2 = 1, (..., 1): the smallest eigenvalue of M'*M, rounded down to a bound."""
+    if M.shape[-2] < M.shape[-1]:
+        return torch.zeros_like(M[..., 0, :1])
+    eigenvalues = torch.linalg.eigvalsh(M.mT @ M)
+    rounding = max(16, *M.shape[-2:]) * torch.finfo(M.dtype).eps * eigenvalues[..., -1:]
+    return (eigenvalues[..., :1] - rounding).clamp(min=0)
 
 
 def between(
@@ -92,7 +101,7 @@ class Lasso:
     """
 
     name = "lasso"
-    data = ("A", "b", "lam")
+    data = {"A": ("m", "n"), "b": ("m",), "lam": ()}  # and their axes, behind the leading ones
     shared = ()
     defaults = {"m": 250, "n": 500, "sparsity": 50}
     x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0
@@ -147,6 +156,15 @@ class Lasso:
     def F(self, x: Tensor) -> Tensor:
         """The objective, (..., 1)"""
         return self.f(x) + self.r(x)
+
+    @cached_property
+    def modulus(self) -> Tensor:
+        """A modulus of strong convexity of the objective, (..., 1); 0 where it may have none."""
+        return self.zeros(1) + smallest_squared(self.A)
+
+    def radius(self, F: Tensor) -> Tensor:
+        """An upper bound of ||x*||_2 for minimizers, (..., 1); F: a value of the objective, (..., 1)."""
+        return self.zeros(1) + F / self.lam
 
     @classmethod
     def sample(

@@ -1,4 +1,4 @@
-# l2ogen 4e9eea8786b3 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 76c221637622 is the checksum of the lines below; an edited file is not overwritten.
 """LearnedStep, with the problem `quadratic`.
 
 The step size alone is learned: x+ = x - alpha*grad f(x), alpha predicted from x and the gradient, one
@@ -84,7 +84,7 @@ class Quadratic:
     """
 
     name = "quadratic"
-    data = ("Q", "c")
+    data = {"Q": ("n", "n"), "c": ("n",)}  # and their axes, behind the leading ones
     shared = ()
     defaults = {"n": 100}
     x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0
@@ -135,6 +135,11 @@ class Quadratic:
     def F(self, x: Tensor) -> Tensor:
         """The objective, (..., 1)"""
         return self.f(x)
+
+    @cached_property
+    def modulus(self) -> Tensor:
+        """A modulus of strong convexity of the objective, (..., 1); 0 where it may have none."""
+        return self.zeros(1) + 1 / 10
 
     @classmethod
     def sample(

@@ -1,4 +1,4 @@
-# l2ogen 0c9a9e8a9e26 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 7a9e890860f2 is the checksum of the lines below; an edited file is not overwritten.
 """LearnedStep:stochastic, with the problem `logistic`.
 
 The same with minibatch gradients and no Lipschitz constant: for the training of a network.
@@ -82,7 +82,7 @@ class Logistic:
     """
 
     name = "logistic"
-    data = ("W", "y", "mu")
+    data = {"W": ("m", "n"), "y": ("m",), "mu": ()}  # and their axes, behind the leading ones
     shared = ()
     defaults = {"m": 500, "n": 50}
     x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0
@@ -143,6 +143,11 @@ class Logistic:
     def F(self, x: Tensor) -> Tensor:
         """The objective, (..., 1)"""
         return self.f(x)
+
+    @cached_property
+    def modulus(self) -> Tensor:
+        """A modulus of strong convexity of the objective, (..., 1); 0 where it may have none."""
+        return self.zeros(1) + self.mu
 
     @classmethod
     def sample(

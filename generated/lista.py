@@ -1,4 +1,4 @@
-# l2ogen 5022cfe9095d is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen bf44b04b0b5b is the checksum of the lines below; an edited file is not overwritten.
 """LISTA, with the problem `sparse_coding`.
 
 Gregor and LeCun (2010): free weights, one pair of matrices and one threshold per layer. Public code shares
@@ -81,7 +81,7 @@ class SparseCoding:
     """
 
     name = "sparse_coding"
-    data = ("A", "b")
+    data = {"A": ("m", "n"), "b": ("m",)}  # and their axes, behind the leading ones
     shared = ("A",)
     defaults = {"m": 250, "n": 500, "density": 0.1}
     x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0

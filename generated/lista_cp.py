@@ -1,4 +1,4 @@
-# l2ogen cbe9fc2ae416 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen a040201a6442 is the checksum of the lines below; an edited file is not overwritten.
 """LISTA_CP, with the problem `sparse_coding`.
 
 Chen, Liu, Wang, Yin (2018): coupled weights, W2 = I - W*A, which recovery needs in the limit.
@@ -79,7 +79,7 @@ class SparseCoding:
     """
 
     name = "sparse_coding"
-    data = ("A", "b")
+    data = {"A": ("m", "n"), "b": ("m",)}  # and their axes, behind the leading ones
     shared = ("A",)
     defaults = {"m": 250, "n": 500, "density": 0.1}
     x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0

@@ -1,4 +1,4 @@
-# l2ogen 579cfbb8ecaf is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 357e726b7131 is the checksum of the lines below; an edited file is not overwritten.
 """LISTA_CPSS, with the problem `sparse_coding`.
 
 Chen, Liu, Wang, Yin (2018): coupled weights and support selection.
@@ -106,7 +106,7 @@ class SparseCoding:
     """
 
     name = "sparse_coding"
-    data = ("A", "b")
+    data = {"A": ("m", "n"), "b": ("m",)}  # and their axes, behind the leading ones
     shared = ("A",)
     defaults = {"m": 250, "n": 500, "density": 0.1}
     x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0

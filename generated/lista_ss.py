@@ -1,4 +1,4 @@
-# l2ogen b64281d304f9 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen f0a8884ceb0f is the checksum of the lines below; an edited file is not overwritten.
 """LISTA_SS, with the problem `sparse_coding`.
 
 Chen, Liu, Wang, Yin (2018): LISTA with support selection: a growing share p_k of the largest entries passes
@@ -108,7 +108,7 @@ class SparseCoding:
     """
 
     name = "sparse_coding"
-    data = ("A", "b")
+    data = {"A": ("m", "n"), "b": ("m",)}  # and their axes, behind the leading ones
     shared = ("A",)
     defaults = {"m": 250, "n": 500, "density": 0.1}
     x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0

@@ -1,4 +1,4 @@
-# l2ogen 1eb649b77ed4 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 3cb6ba16f657 is the checksum of the lines below; an edited file is not overwritten.
 """TiLISTA, with the problem `sparse_coding`.
 
 Liu, Chen, Wang, Yin (2019): one weight matrix for all layers, a step and a threshold per layer. Slides omit
@@ -108,7 +108,7 @@ class SparseCoding:
     """
 
     name = "sparse_coding"
-    data = ("A", "b")
+    data = {"A": ("m", "n"), "b": ("m",)}  # and their axes, behind the leading ones
     shared = ("A",)
     defaults = {"m": 250, "n": 500, "density": 0.1}
     x0: Tensor | None = None  # where algorithms start, (..., n); None: at 0

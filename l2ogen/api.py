@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import linecache
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from .syntax import tree as t
 
 if TYPE_CHECKING:
     from .analysis.report import Report
-    from .runtime import Run
+    from .runtime import Run, Trained
 
 
 class SpecError(Exception):
@@ -66,8 +67,9 @@ class Spec:
             raise SpecError(self.diagnostics, self.checked.source)
         return self
 
-    def verdicts(self) -> Report:
-        """What is true of this algorithm: `print(spec.verdicts())`, or `.as_dicts()` as in `check --json`.
+    def verdicts(self, limit: float | None = None) -> Report:
+        """What is true of this algorithm: `print(spec.verdicts())`, or `.as_dicts()` as in `check --json`. What takes
+        longer than `limit` seconds is unknown.
 
         Raises SpecError if it has mistakes, TypeError for a problem.
         """
@@ -76,7 +78,7 @@ class Spec:
         program = self.check().checked.program
         if not isinstance(program, ir.Algorithm):
             raise TypeError("verdicts are about algorithms; this is a problem")
-        return examine(program)
+        return examine(program, limit)
 
     def files(self, problem: str | None = None) -> dict[str, str]:
         """File name -> generated text, with the named problem instead of the one under `train`."""
@@ -104,20 +106,61 @@ class Spec:
         names = classes(self._program(problem))
         return getattr(self.module(problem), names["algorithm" if "algorithm" in names else "problem"])
 
-    def train(self, folder: Path | str, *, problem: str | None = None, quiet: bool = False, **settings: Any) -> Run:
+    def solve(
+        self, *data: Any, problem: str | None = None, iterations: int | None = None, x0: Any = None,
+        return_all: bool = False, **named: Any,
+    ) -> Any:  # fmt: skip
+        """The iterate after so many iterations of an algorithm without weights, on your own arrays: the data of
+        `problem`, or of the one under `train`, as in `Trained.solve`. Raises ValueError for one with weights."""
+        from .runtime import instances
+
+        model, kind = self._weightless(problem)
+        instance = instances.problem_of(kind, data, named)
+        x = instances.solve(model, instance, _length(model, iterations), x0=x0, return_all=return_all)
+        return instances.returned(x, [*data, *named.values(), x0])
+
+    def export(
+        self, file: Path | str, *, problem: str | None = None, iterations: int | None = None, example: Any = None
+    ) -> Path:
+        """An algorithm without weights as FILE.pt2 or FILE.onnx, as in `Trained.export`."""
+        from .runtime.export import export
+
+        model, kind = self._weightless(problem)
+        if example is None:
+            example = kind.sample(3, **(kind.sample_shared() if kind.shared else {}))
+        return export(model, example, file, _length(model, iterations))
+
+    def _weightless(self, problem: str | None) -> tuple[Any, Any]:
+        """The module and the class of its problem. Raises ValueError where something is to be trained."""
+        from .runtime import instances
+
+        names, module = classes(self._program(problem)), self.module(problem)
+        if "algorithm" not in names or "problem" not in names:
+            raise ValueError(f"`{self.stem}` {'is a' if 'problem' in names else 'names no'} problem")
+        made = getattr(module, names["algorithm"])
+        if instances.made_for(made) or any(True for _ in made().parameters()):
+            raise ValueError(f"`{self.stem}` has weights: train it, and name its run folder (`l2ogen.load_run`)")
+        return made(), getattr(module, names["problem"])
+
+    def train(
+        self, folder: Path | str, *, problem: str | None = None, quiet: bool = False, tensorboard: bool = False,
+        **settings: Any,
+    ) -> Run:  # fmt: skip
         """Train in a new run folder; settings override those of the spec. Returns the finished run."""
         from .runtime import Run, train
 
         compiled = {word: str(settings.pop(word)) for word in ("on", "loss") if settings.get(word) is not None}
         if compiled:  # the code depends on them
-            return self.with_settings(**compiled).train(folder, problem=problem, quiet=quiet, **settings)
+            changed = self.with_settings(**compiled)
+            return changed.train(folder, problem=problem, quiet=quiet, tensorboard=tensorboard, **settings)
         texts = self.files(problem)
         if f"{self.stem}_train.py" not in texts:
             raise ValueError(f"`{self.stem}` has nothing to train, or its `train` block lacks `on` or `loss`")
         with TemporaryDirectory() as place:
             for name, text in {**texts, "spec.l2o": self.text}.items():
                 (Path(place) / name).write_text(text, encoding="utf-8")
-            run = Run.create(folder, place, spec=Path(place) / "spec.l2o", quiet=quiet, **settings)
+            spec = Path(place) / "spec.l2o"
+            run = Run.create(folder, place, spec=spec, quiet=quiet, tensorboard=tensorboard, **settings)
         return train(run)
 
     def with_settings(self, **settings: str) -> Spec:
@@ -167,6 +210,12 @@ class Spec:
         return replace(program, training=replace(program.training, problem=bound, sizes=()))
 
 
+def _length(model: Any, iterations: int | None) -> int:
+    """As many iterations as a module makes unless told."""
+    default: int = inspect.signature(model.forward).parameters["iterations"].default
+    return default if iterations is None else iterations
+
+
 def load(name: Path | str) -> Spec:
     """A spec by path or by the name of a shipped one, a variant behind a colon (`pba12:PA`); mistakes are kept in
     `diagnostics`. Raises FileNotFoundError."""
@@ -188,6 +237,18 @@ def problem(name: str, folder: Path = Path(".")) -> Spec:
     if bound is None:
         raise ValueError(f"no problem is called `{name}`; known: {', '.join(library.known)}")
     return Spec(pipeline.check(bound.source))
+
+
+def load_run(folder: Path | str, device: str | None = None) -> Trained:
+    """A trained run, ready for use: `load_run("runs/pa").solve(A, b, lam)`. Needs torch.
+
+    Raises runtime.RunError where the folder holds no run, or no weights yet; ValueError for a device that is not there.
+    """
+    try:
+        from .runtime import load_run as read
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(f"{error}; what was trained needs torch: pip install 'l2ogen[train]'") from None
+    return read(folder, device)
 
 
 def rule(text: str) -> Spec:

@@ -18,9 +18,14 @@ class Edited(Exception):
 
 def write_text(path: Path, text: str) -> None:
     """Write one file at once: a reader sees the old text or the new one."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """The same for what is no text."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, suffix=".tmp", delete=False) as file:
-        file.write(text)
+    with NamedTemporaryFile("wb", dir=path.parent, suffix=".tmp", delete=False) as file:
+        file.write(content)
     os.chmod(file.name, path.stat().st_mode & 0o777 if path.exists() else 0o644)
     os.replace(file.name, path)
 

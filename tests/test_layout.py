@@ -30,12 +30,12 @@ LAYERS = (
     ("mend",),
     ("api",),
     ("__init__",),  # the front door: `import l2ogen`
-    ("demo", "compare", "measure"),
+    ("demo", "compare", "measure", "certify"),
     ("cli",),
     ("__main__",),
 )
 RANK = {unit: rank for rank, layer in enumerate(LAYERS) for unit in layer}
-LAUNCHERS = {"api", "__init__", "demo", "compare", "measure", "cli", "__main__"}
+LAUNCHERS = {"api", "__init__", "demo", "compare", "measure", "certify", "cli", "__main__"}
 COMPILER = set(RANK) - LAUNCHERS
 # Anyone may import them, they import no other unit: finding and writing files; the words of `train`.
 FREE = {"resources", "output", "vocabulary"}

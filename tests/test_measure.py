@@ -1,4 +1,5 @@
-"""`check --weights` against NumPy on weights that are set by hand; `check --report`."""
+"""`check --weights` against NumPy on weights that are set by hand."""
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from l2ogen.api import Spec
 from l2ogen.cli import main
 from l2ogen.core import ir
 from l2ogen.measure import Measured, measure
-from l2ogen.runtime import checkpoint
+from l2ogen.measure.structure import MeanForm, NoStructure, mean_form
+from l2ogen.runtime import checkpoint, load_run
 from l2ogen.runtime.run import WEIGHTS
 from l2ogen.source import Source
 
@@ -118,6 +120,12 @@ def test_a_matrix_that_differs_between_instances(tmp_path: Path) -> None:
     folder = trained(l2ogen.load("ada_lista"), tmp_path / "run", m=6, n=10, layers=2, sparsity=2)
     found = measured(l2ogen.load("ada_lista"), folder)
     assert found.drawn == ["A"] and "A: of one instance" in str(found)
+    lam = 0.1  # of the problem; the rule does not read it
+    w, _ = checkpoint.load(folder / WEIGHTS)
+    A = load_run(folder).training.sample(load_run(folder).settings, 1, load_run(folder).settings.generator(3), {}).A[0]
+    gamma, theta, W2 = w["model.gamma.1"], w["model.theta.1"], w["model.W2"]
+    expected = torch.linalg.matrix_norm(gamma * A.mT @ W2.mT - theta / lam * A.mT, 2)
+    np.testing.assert_allclose(found.sizes["gamma_k*A'*W2' - theta_k/lam*A' -> 0"][1], expected.item(), rtol=1e-5)
 
 
 def test_what_can_not_be_measured_is_one_message(lista: Path, tmp_path: Path) -> None:
@@ -134,7 +142,9 @@ def test_what_can_not_be_measured_is_one_message(lista: Path, tmp_path: Path) ->
     assert run("check", "lista", "ista", "--weights", lista)[0] == 2
     assert run("check", "lista", "--plot", tmp_path / "a.png")[0] == 2
     assert run("check", "lista", "--weights", lista, "--plot", tmp_path / "a.txt")[0] == 2
-    assert run("check", "lista", "--weights", lista, "--json")[0] == 2
+    assert run("check", "lista", "--weights", lista, "--format", "sarif")[0] == 2
+    code, output = run("check", "lista", "--weights", lista, "--plot", broken / "settings.json" / "a.png")
+    assert code == 2 and "a.png can't be written" in output and output.count("Error") == 1
 
 
 @pytest.mark.parametrize(("parameters", "update", "message"), [
@@ -151,32 +161,81 @@ def test_another_algorithm_of_the_same_name(lista: Path, parameters: str, update
     assert code == 2 and "is a run of another LISTA" in output and message in output, output
 
 
-# ---- the document ----------------------------------------------------------------------------------------
-def test_the_document_holds_the_verdicts(tmp_path: Path) -> None:
-    file = tmp_path / "verdicts.md"
-    code, output = run("check", "lista", "pba12", "--report", file)
-    text = file.read_text()
-    assert code == 0 and output.endswith(f"wrote {file}\n")
-    assert text.startswith("# Verdicts\n\n## LISTA: recovery of x from b = A\\*x, without noise\n")
-    assert "| fixed point | conditional | exactly if what stands below holds |" in text
-    assert f"- `{COUPLING}`\n- `{THRESHOLD}`\n" in text and "| P2 | `B*P` |" in text and "### What to change" in text
-    for name in ("lista", "pba12"):
-        for c in pipeline.check_all(l2ogen.load(name).checked.source):
-            for target in Spec(c).verdicts().as_dicts():
-                assert f"| fixed point | {target['fixed_point']['verdict']} |" in text
-                assert all(f"- `{o}`" in text for o in target["fixed_point"]["obligations"])
+def test_json(lista: Path) -> None:
+    code, output = run("check", "lista", "--weights", lista, "--json")
+    document, found = json.loads(output), measured(l2ogen.load("lista"), lista)
+    assert code == 0 and document["sizes"] == found.sizes and document["structure"] is None
+    assert document["not_measured"] == {"W1_k - theta_k/lam*A' -> 0": "`lam` has no value in this run"}
 
 
-def test_a_bar_does_not_end_a_cell(tmp_path: Path) -> None:
-    run("check", "l2o_pa", "pba12:A", "--report", tmp_path / "v.md")
-    lines = [line for line in (tmp_path / "v.md").read_text().splitlines() if line.startswith("|")]
-    assert {line.replace("\\|", "").count("|") for line in lines} <= {3, 4}
+# ---- the structure of a step -----------------------------------------------------------------------
+SMOOTH = """algorithm T
+problem { f(x) : convex, smooth(L); minimize f(x) }
+parameters { %s }
+state { x in R^n = 0 }
+update { x+ = x - %s }
+train { on quadratic(n = 4); horizon 8; loss F(x); dtype float64 }
+"""
 
 
-def test_a_document_is_a_new_file(tmp_path: Path) -> None:
-    file = tmp_path / "verdicts.md"
-    file.write_text("mine")
-    assert run("check", "ista", "--report", file)[0] == 2 and file.read_text() == "mine"
-    assert run("check", "ista", "--json", "--report", tmp_path / "new.md")[0] == 2
-    code, _ = run("check", "lasso", "--report", tmp_path / "new.md")
-    assert code == 0 and not (tmp_path / "new.md").exists()
+A, C = "learned a in R init 0.05", "learned c in R^n init 0.01"
+
+
+def structure(text: str, folder: Path) -> tuple[MeanForm, Weights, np.ndarray]:
+    """The form, the weights, and the gradients along the same trajectory."""
+    spec = small(text)
+    folder = trained(spec, folder)
+    made: Any = load_run(folder)
+    problem = made.training.sample(made.settings, 1, made.settings.generator(3), made.shared)
+    program = spec.check().checked.program
+    assert isinstance(program, ir.Algorithm)
+    state, gradients = made.model.init_state(problem), []
+    with torch.no_grad():
+        for _ in range(8):
+            gradients.append(problem.grad_f(state.x)[0].numpy())
+            state = made.model.step(problem, state)
+    weights = {k: v.double().numpy() for k, v in checkpoint.load(folder / WEIGHTS)[0].items()}
+    return mean_form(program, made, problem), weights, np.array(gradients)
+
+
+@pytest.mark.parametrize(("step", "bias"), [("a*grad f(x)", False), ("a*grad f(x) - c", True), ("a*detach(grad f(x))", False)])
+def test_the_structure_of_gradient_descent(tmp_path: Path, step: str, bias: bool) -> None:
+    """P = a*I and b = 0, or the bias; `detach` hides nothing."""
+    form, w, _ = structure(SMOOTH % (f"{A}; {C}" if bias else A, step), tmp_path / "run")
+    assert form.at == [0, 1, 2, 5, 7]
+    np.testing.assert_allclose(form.P, np.full(5, abs(w["model.a"].item())), rtol=1e-12)
+    expected = np.linalg.norm(w["model.c"]) if bias else 0
+    np.testing.assert_allclose(form.b, np.full(5, expected), rtol=1e-9, atol=1e-14)
+
+
+def test_the_structure_of_a_nonlinear_step(tmp_path: Path) -> None:
+    """For a*tanh(g) + x_i/10 the mean Jacobian is diag(a*tanh(g)/g), and b = x/10: the integral is no value at a point."""
+    form, w, g = structure(SMOOTH % (A, "(a*tanh(detach(grad f(x))) + 0.1*x)"), tmp_path / "run")
+    a = w["model.a"].item()
+    np.testing.assert_allclose(form.P, [np.abs(a * np.tanh(g[k]) / g[k]).max() for k in form.at], rtol=1e-6)
+    assert form.b[0] < 1e-6 and form.b[-1] > 1e-4
+
+
+@pytest.mark.parametrize(("step", "reason"), [
+    ("a*grad f(2*x)", "elsewhere than at `x`"), ("a*stochgrad f(x)", "minibatches"),
+    ("a*grad f(x) + a*stochgrad f(x)", "several gradients"),
+])  # fmt: skip
+def test_steps_without_this_structure(step: str, reason: str) -> None:
+    program = small((SMOOTH % (A, step)).partition("train")[0]).check().checked.program
+    assert isinstance(program, ir.Algorithm)
+    with pytest.raises(NoStructure, match=reason):
+        mean_form(program, None, None)
+
+
+@pytest.mark.parametrize("name", ["l2o_dm", "rnnprop"])
+def test_a_black_box(tmp_path: Path, name: str) -> None:
+    """Networks whose step is refuted: b does not vanish, in a table, in JSON and as a picture."""
+    sizes = {"m": 6, "n": 8, "sparsity": 2, "horizon": 7, "truncate": 7}
+    folder = trained(l2ogen.load(name), tmp_path / "run", **sizes)
+    code, output = run("check", name, "--weights", folder, "--plot", tmp_path / "p.svg")
+    head = [line.split() for line in output.splitlines()][1]
+    assert code == 0 and head == ["k", "||P_k||_2", "||b_k||_2", "||x_k", "-", "x*||_2"]
+    assert "weights alone do not decide it" in output and (tmp_path / "p.svg").is_file()
+    document = json.loads(run("check", name, "--weights", folder, "--json")[1])["structure"]
+    assert document["k"] == [0, 1, 2, 5, 6] and all(len(v) == 5 for v in document.values())
+    assert min(document["b"][1:]) > 1e-5 and all(f"{b:.3e}" in output for b in document["b"])

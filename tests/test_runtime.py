@@ -178,6 +178,23 @@ def test_training_lowers_the_validation(start: Callable[..., Run]) -> None:
     assert run.best < 0.97 * run.first
 
 
+def test_tensorboard_has_the_metrics(generated: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    run = Run.create(tmp_path / "run", generated / "l2o_pa_train.py", quiet=True, tensorboard=True, **SMALL)
+    train(run)
+    found = EventAccumulator(str(run.folder / "tensorboard")).Reload()
+    for name in ("loss", "rate", "validation"):
+        expected = {line["step"]: line[name] for line in metrics(run.folder) if name in line}
+        assert {each.step: each.value for each in found.Scalars(name)} == pytest.approx(expected, rel=1e-6)
+
+
+def test_tensorboard_that_is_not_installed(start: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(RunError, match=r"TensorBoard is not installed: pip install 'l2ogen\[tensorboard\]'"):
+        start(tensorboard=True)
+
+
 def test_the_spec_is_kept(generated: Path, tmp_path: Path) -> None:
     (tmp_path / "pa.l2o").write_text("algorithm L2O_PA\n")
     run = Run.create(tmp_path / "run", generated / "l2o_pa_train.py", spec=tmp_path / "pa.l2o", quiet=True, **SMALL)
@@ -482,8 +499,9 @@ def test_a_comparison_as_text_and_json(lasso: Any) -> None:
     assert document["algorithms"]["wild"]["diverged"] == 32
     text = comparison.markdown((10, 20))
     assert "| algorithm |  | k=10 | k=20 | div. | stall | ms |" in text
-    assert "duality gap" in text
-    assert comparison.table().row_count == 6
+    assert "certified: relative gap <= " in text
+    assert comparison.table().row_count == 8    # mean, median, p99 and worst of two algorithms
+    assert document["algorithms"]["ISTA"]["p99"][10] == comparison.curves["ISTA"].p99[10].item()
 
 
 def test_curves_of_recovery(generated: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -620,6 +621,19 @@ def test_divergence_says_where(start: Callable[..., Run]) -> None:
                                        r"The largest gradient is that of `[cd]`. The weights of step 0 "):
         train(run)
     assert all(value.isfinite().all() for value in run.model.state_dict().values())
+
+
+def test_an_exploding_rate_is_reported_and_leaves_the_best_weights(tmp_path: Path) -> None:
+    """From the command line: the iteration, the parameter, and a folder whose weights are those before the explosion."""
+    text = GRADIENT.replace("layers 1", "layers 40").replace("SETTINGS", "steps 40; optimizer sgd(rate = 1e3)")
+    (tmp_path / "far.l2o").write_text(text.replace("LOSS", "F(x)"))
+    done = CliRunner().invoke(main, ["train", str(tmp_path / "far.l2o"), "-o", str(tmp_path / "run"), "--quiet"])
+    assert done.exit_code == 1
+    assert re.search(r"error: training diverged in step \d+: .*out of range from iteration \d+ on\. The largest gradient is "
+                     r"that of `[cd]`\. The weights of step 0 \(validation \S+\) are kept in", done.output), done.output
+    kept = load_run(tmp_path / "run")
+    fresh = kept.training.build(kept.settings)[0].state_dict()
+    assert all(torch.equal(value, fresh[name]) for name, value in kept.model.state_dict().items())
 
 
 # ---- kills -----------------------------------------------------------------------------------------

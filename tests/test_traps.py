@@ -1,5 +1,7 @@
 """Rules on which the checker once said too much, the smallest of each kind."""
 
+from pathlib import Path
+
 import pytest
 
 from l2ogen import pipeline
@@ -12,6 +14,7 @@ COMPOSITE = "problem { f(x) : convex, smooth(L); r(x) : convex, proximable; mini
 SMOOTH = "problem { f(x) : convex, smooth(L); minimize f(x) }\n"
 DATA = "problem { data { A in R^(m, n); b in R^m; lam in R with lam > 0 }; recover x from b = A*x : sparse(x) }\n"
 STEP = "x+ = x - 1/L*grad f(x)"
+SPECS = Path(__file__).resolve().parents[1] / "specs"
 
 
 def spec(problem: str, update: str, parameters: str = "", networks: str = "", states: str = "x") -> str:
@@ -31,6 +34,8 @@ NOT_PROVED = {
         COMPOSITE, "x+ = prox_{r, 1/L}(x - 1/L*grad f(x) + D1*grad f(x) - grad f(x) ./ exp(x))",
         "learned D1 in diag(n)",
     ),
+    "a count of entries as a threshold": spec(DATA, "x+ = soft(x - W*(A*x - b), 0.1*||A*x - b||_0)", "learned W in R^(n, m)"),
+    "a count of entries next to 0": spec(SMOOTH, "x+ = x - 0.1*||grad f(x)||_0*x"),
     "a sign next to 0": spec(SMOOTH, "x+ = x - 0.1*sign(grad f(x))"),
     "a sign of a norm": spec(SMOOTH, "x+ = x - 1/L*grad f(x) - sign(||grad f(x)||_2)*x"),
     "0 times a power that is not defined": spec(SMOOTH, "x+ = x - grad f(x) .* (grad f(x) .^ (-1))"),
@@ -68,6 +73,13 @@ def test_not_proved(what: str) -> None:
     assert targets(NOT_PROVED[what])[0].fixed_point.verdict != "proved"
 
 
+def test_a_count_of_entries_times_what_is_0() -> None:
+    """It is bounded, so that momentum times it vanishes with the momentum: HyperLISTA's, and with a count that jumps."""
+    text = (SPECS / "hyperlista.l2o").read_text("utf-8")
+    for count in ("||x||_0", "||B*(A*x - b)||_0"):
+        assert targets(text.replace("||x||_0", count))[0].fixed_point.verdict == "proved"
+
+
 CIRCLE = "x+ = y - 1/L*grad f(y); y+ = 0.6*y + 0.6*z - 0.2*x; z+ = 0.6*y + 0.6*z - 0.2*x"
 NOT_UNIFORM = {
     "states that grow in a circle": spec(SMOOTH, CIRCLE, states="x, y, z"),
@@ -94,7 +106,10 @@ NOT_REFUTED = {
         spec(DATA, "x+ = soft(x - alpha*A'*(A*x - b), alpha*lam)", "fixed alpha in R = 1/||A||_2^2"), 1, "conditional"),
     "a prox whose value does not matter in the limit": (
         spec(COMPOSITE, "z = prox_{r, 1/L}(2*x); x+ = x + rho_k*(z - x) - 0*grad f(x)",
-             "learned rho_k in R with rho_k -> 0"), 0, "unknown"),
+             "learned rho_k in R with rho_k -> 0"), 0, "proved"),
+    "a prox whose weight may tend to 0": (
+        spec(COMPOSITE, "z = prox_{r, 1/L}(2*x); x+ = x + rho_k*(z - x) - 0*grad f(x)",
+             "learned rho_k in R with 0 < rho_k < 1"), 0, "conditional"),
 }  # fmt: skip
 
 
@@ -174,7 +189,8 @@ def test_a_gradient_elsewhere_is_not_refuted_where_a_learned_number_may_bring_it
     """c = 1 makes it the gradient at the solution; a number that is given does not."""
     learned = spec(COMPOSITE, f"x+ = prox_{{r, a}}(x - a*grad f({point}))", "fixed a in R = 1/L; learned c in R with 0 < c < 3")
     given = learned.replace("learned c in R with 0 < c < 3", "fixed c in R = 2")
-    assert targets(learned)[0].fixed_point.verdict == "unknown"
+    found = targets(learned)[0].fixed_point
+    assert (found.verdict, found.iff, found.obligations) == ("conditional", True, ["(c - 1)*I = 0"])
     assert targets(given)[0].fixed_point.verdict == "refuted"
 
 

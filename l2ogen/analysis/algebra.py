@@ -234,6 +234,7 @@ def formula(c: sp.Expr) -> str:
     return str(c).replace("**", "^")
 
 
+@lru_cache(maxsize=20_000)
 def limit(c: sp.Expr, k: sp.Symbol) -> sp.Expr | None:
     """As k grows; None where sympy finds none."""
     try:

@@ -18,6 +18,7 @@ from ..core import ir
 from ..core.constants import exact
 from ..core.ir import Node
 from .algebra import ONES, RESIDUAL, SOLUTION, SUBGRADIENT, Atom, Letter, Operator, Vector
+from .deadline import look
 from .model import Model
 from .ranges import nonnegative, nonzero, positive_definite
 
@@ -45,6 +46,8 @@ class Obligation:
     where: str
     drift: Atom | None = None
     """What tends to 0 if the vector does: how far the prox is from x*."""
+    metric: Operator | None = None
+    """Of a prox, where the vector belongs to one."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +146,7 @@ class Evaluation:
 
     # -- expressions
     def value(self, node: Node) -> Value:
+        look()
         method: Callable[[Node], Value] | None = getattr(self, "_" + node.op, None)
         if method is not None:
             return method(node)
@@ -372,8 +376,8 @@ class Evaluation:
         first = args[0] if args else None
         if node.op in ("norm_0",):
             made = self.opaque(node, args, "nonzeros")
-            self.model.jumping |= free(made)
-            return sp.Integer(0) if is_zero(first) else made
+            self.model.jumping |= free(made)  # at 0, too: next to it, it is as large as n
+            return made
         keeps_zero = node.op.startswith("norm") or node.op in ZERO_AT_ZERO | {"sum", "mean"}
         if keeps_zero and is_zero(first) and (node.op != "clip" or self.surrounds(node)):
             return zero(node)
@@ -417,9 +421,18 @@ class Evaluation:
                 value = value + Vector.of(Atom(f"grad f({point})", "small"))
             return value
         learned = {p.name for p in self.model.program.parameters if p.kind == "learned"}
-        if all(learned & free(rest.part(atom)) for atom in rest.atoms):  # all of it may be 0
-            named = ", ".join(sorted(learned & free(rest)))
-            raise Unknown(f"a gradient at {point}, which is the solution for some {named}")
+        away, little = rest.without("small"), Vector()
+        if away != rest:
+            self.model.small.add(f"o(grad f({point}))")
+            little = Vector.of(Atom(f"o(grad f({point}))", "small"))
+        if all(learned & free(away.part(atom)) for atom in away.atoms):  # all of it may be 0
+            if any(atom.name in self.model.differences for atom in rest.atoms):
+                raise Unknown(f"a gradient at {point}, which may be the solution")
+            name = f"(grad f({away + Vector.of(SOLUTION)}) - grad f(x*))"
+            self.model.differences[name] = away
+            return self.model.gradient() + Vector.of(Atom(name, "opaque")) + little
+        if any(atom.name in self.model.differences for atom in rest.atoms):
+            raise Unknown(f"a gradient at {point}, which may be the solution")
         return Vector.of(Atom(f"grad f({point})", "value"))
 
     def _stochgrad(self, node: Node) -> Value:
@@ -470,7 +483,7 @@ class Evaluation:
         """prox_{r, P}(u): x* if u = x* + P*g*, and x* + o(1) if u tends to that."""
         q = u - Vector.of(SOLUTION) - self.model.subgradient().under(metric)
         drift = self.drift(u, metric)
-        self.obligations.append(Obligation(q, where, drift))
+        self.obligations.append(Obligation(q, where, drift, metric))
         self.steps.append(f"{where}: {q}")
         return Vector.of(SOLUTION) + (Vector() if q.is_zero else Vector.of(drift))
 
@@ -481,6 +494,8 @@ class Evaluation:
         return Atom(name, "small")
 
     def _soft(self, node: Node) -> Value:
+        if node.args[0].type.kind == "scalar":
+            return self.opaque(node, [self.value(a) for a in node.args])
         u, theta = self.vector(node.args[0]), self.value(node.args[1])
         ok = nonnegative(node.args[1], self.model)
         text = str(theta)

@@ -14,11 +14,12 @@ import sympy as sp
 
 from ..core import ir
 from ..core.constants import exact
-from .algebra import SOLUTION, Atom, Operator, Vector, limit
+from .algebra import ONES, SOLUTION, Atom, Operator, Vector, limit
 from .bounds import interval
 from .evaluate import Evaluation, Obligation, Unknown, Value, free
 from .model import Model
 from .states import Frozen, freeze
+from .tails import ended_by_tails
 
 Verdict = Literal["proved", "conditional", "refuted", "unknown"]
 
@@ -40,6 +41,8 @@ class FixedPoint:
     side: list[tuple[str, bool | None, str]] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    assumes: list[str] = field(default_factory=list)
+    """Hypotheses about the problem; `hypotheses.hypotheses` gives them."""
     reason: str = ""
     candidate: bool = False
     """Whether the algebra says refuted; only a replayed witness makes it one."""
@@ -82,10 +85,14 @@ def _decide(model: Model, frozen: Frozen) -> FixedPoint:
     residual = last - Vector.of(SOLUTION)
     if model.reach(free(residual)) & model.undefined:
         return FixedPoint("unknown", model.target, reason="the next iterate is not defined at the solution")
+    small = {a for a in residual.atoms if a.kind == "small"}
     obligations = [*evaluation.obligations, *frozen.defects, Obligation(residual, "x+ - x*")]
     parts: list[_Part] = []
     for o in obligations:
-        parts += _weighed(_discharge(o, model), o.drift, last, model)
+        asked = _weighed(_discharge(o, model), o.drift, last, model)
+        if o.drift is not None and small == {o.drift} and len(model.program.states) == 1:
+            asked = _or_weight(asked, o, last.part(o.drift), model)
+        parts += asked
     for threshold in evaluation.thresholds:
         part = _threshold(threshold.theta, model, threshold.selecting)
         parts += _weighed([part], threshold.drift, last, model)
@@ -137,12 +144,55 @@ def _weighed(parts: list[_Part], drift: Atom | None, last: Vector, model: Model)
     return [replace(p, state=states.get(p.state, p.state), necessary=False) for p in parts]  # type: ignore[arg-type]
 
 
+def _or_weight(parts: list[_Part], o: Obligation, weight: Operator, model: Model) -> list[_Part]:
+    """Where a prox can't come to x*, its weight in the next iterate may still tend to 0: its value is bounded if its
+    argument is."""
+    names = model.reach(free(o.vector) | free(weight))
+    sequences = {p.name for p in model.program.parameters if p.per_iteration or p.kind == "predicted"}
+    wild = any(a.kind in ("network", "opaque", "state") for a in o.vector.atoms)
+    wild = wild or any(unbounded(n, model) for n in names & sequences)
+    if wild or names & (model.undefined | model.jumping) or _grows(weight) or all(p.state != "unknown" for p in parts):
+        return parts
+    moving = [p for p in model.program.parameters if p.name in free(weight) and p.kind in ("learned", "predicted")]
+    if _vanishing(weight, model):
+        return [_Part(f"{weight} -> 0", "done")]
+    if len(weight.terms) != 1 or not moving or _bounded_away(weight, moving, model):
+        return parts
+    suffix = "-> 0" if any(p.name in sequences for p in moving) else "= 0"
+    return [_Part(f"{weight} {suffix}", "limit", necessary=False, value=weight)]
+
+
 def _discharge(o: Obligation, model: Model) -> list[_Part]:
     """What must vanish, atom by atom: the atoms are independent of each other."""
     parts = []
     for atom in sorted(o.vector.atoms, key=str):
-        parts.append(_one(o.vector.part(atom), atom, model))
+        op = o.vector.part(atom)
+        hidden = model.reach(free(op) | ({atom.name} - set(model.differences)))
+        if atom.kind != "small" and hidden & set(model.differences):
+            parts.append(_Part("a gradient next to the solution, inside another operation", "unknown"))
+        elif atom.name in model.differences:
+            parts += _difference(op, atom, model)
+        else:
+            parts.append(_one(op, atom, model))
     return parts
+
+
+def _difference(op: Operator, atom: Atom, model: Model) -> list[_Part]:
+    """C*(grad f(x* + d) - grad f(x*)): 0 for all f exactly if d is, or C. For a linear f it is 0 whatever d is, so that
+    the other atoms must vanish by themselves."""
+    whole = _one(op, atom, model)
+    if whole.state in ("done", "unknown"):
+        return [whole]
+    d = model.differences[atom.name]
+    found = _discharge(Obligation(d, str(atom)), model)
+    free_ones = [p for p in model.program.parameters if p.name in free(op) and p.kind in ("learned", "predicted")]
+    stays = _bounded_away(op, free_ones, model) if free_ones else _stays(op)
+    curved = any("strongly_convex" in f.properties for f in model.program.functions)
+    if any(p.state == "never" for p in found) and not stays:
+        return [whole]
+    return [replace(p, necessary=p.necessary and stays and not curved) for p in found]
+
+
 
 
 def _one(op: Operator, atom: Atom, model: Model) -> _Part:
@@ -151,12 +201,21 @@ def _one(op: Operator, atom: Atom, model: Model) -> _Part:
         return _Part("a value that is not defined at the solution", "unknown")
     if atom.kind == "small" or _vanishing(op, model):
         predicted = {p.name for p in model.program.parameters} & {atom.name}
-        grows = sorted(n for n in names | predicted if _unbounded(n, model))
+        grows = sorted(n for n in names | predicted if unbounded(n, model))
         if grows or _grows(op):
             return _Part(f"{' and '.join(grows) or op}, not bounded, times what tends to 0", "unknown")
         return _Part(f"{op}*{atom} -> 0", "done")
+    if model.reach(names) & model.jumping:
+        return _Part(f"{op} jumps at the solution", "unknown")
     parameters = [p for p in model.program.parameters if p.name in names]
     free_ones = [p for p in parameters if p.kind in ("learned", "predicted")]
+    known = atom.kind in ("solution", "subgradient", "residual", "ones", "parameter")
+    ended = ended_by_tails(Vector({(w, atom): c for w, c in op.terms.items()}), model) if known else None
+    if ended is not None and not any(unbounded(n, model) for n in names):
+        if ended.is_zero:
+            return _Part(f"{op}*{atom} -> 0", "done")
+        if not {p.name for p in model.program.parameters} & free(ended) and _stays(ended.part(atom)):
+            return _Part(f"{Vector({(w, atom): c for w, c in op.terms.items()})} -> 0", "never")
     varying = [p for p in free_ones if p.per_iteration or p.kind == "predicted"]
     if all(c.could_extract_minus_sign() for c in op.terms.values()):
         op = op.scaled(sp.Integer(-1))
@@ -193,7 +252,12 @@ def _threshold(theta: Value, model: Model, selecting: bool) -> _Part:
     parameters = [p for p in model.program.parameters if p.name in names]
     if isinstance(theta, Operator | sp.Expr) and _vanishing(theta, model):
         return _Part(f"{theta} -> 0", "done")
+    if model.reach(names) & model.jumping:
+        return _Part(f"{theta} jumps at the solution", "unknown")
     moving = [p for p in parameters if p.kind in ("learned", "predicted")]
+    ended = ended_by_tails(Vector.of(ONES).scaled(theta), model) if isinstance(theta, sp.Expr) else None
+    if ended is not None and ended.is_zero and not any(unbounded(n, model) for n in names):
+        return _Part(f"{theta} -> 0", "done")
     if not moving:
         return _Part(f"{theta} -> 0", "never")
     if len(moving) == 1 and _excludes_zero(moving[0]) and str(theta) == moving[0].name:
@@ -247,7 +311,7 @@ def _grows(op: Operator) -> bool:
     return False
 
 
-def _unbounded(name: str, model: Model) -> bool:
+def unbounded(name: str, model: Model) -> bool:
     """Whether a name is a parameter without an upper bound that is uniform in k, or something unknown."""
     p = next((p for p in model.program.parameters if p.name == name), None)
     if name in model.small:
@@ -262,6 +326,8 @@ def _unbounded(name: str, model: Model) -> bool:
         return False
     if p.kind == "learned" and p.tail.kind in ("last", "decay"):
         return False  # finitely many values, repeated
+    if p.tail.kind == "formula" and p.tail.value is not None and not ir.symbols(p.tail.value, "iteration", "parameter"):
+        return False
     return p.range is None or p.range.high is None or p.range.low is None
 
 
@@ -282,12 +348,20 @@ def _excludes_zero(p: ir.Parameter) -> bool:
 def _bounded_away(op: Operator, parameters: list[ir.Parameter], model: Model) -> bool:
     """Whether an operator is one word times a coefficient that is 0 nowhere in the ranges of its parameters."""
     if len(op.terms) != 1:
-        return False
+        return _apart(op, model)
     ((word, c),) = op.terms.items()
     factors = [*c.as_powers_dict(), *(sp.Symbol(x.name) for x in word)]
     if all(f.is_number or f.is_symbol for f in factors):
         return all(_excludes_zero(p) for p in parameters)
     return not word and _away(c, model)
+
+
+def _apart(op: Operator, model: Model) -> bool:
+    """Whether a sum of diagonal words, which commute, is 0 nowhere as a formula in entries."""
+    if any(x.kind != "diag" for w in op.terms for x in w):
+        return False
+    entries = [c * sp.prod([sp.Symbol(x.name, real=True) for x in w]) for w, c in op.terms.items()]
+    return _away(sp.Add(*entries), model)
 
 
 def _away(c: sp.Expr, model: Model) -> bool:

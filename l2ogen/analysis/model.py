@@ -34,6 +34,8 @@ class Model:
     """Names of what is not continuous there."""
     small: set[str] = field(default_factory=set)
     """Names of what tends to 0 there."""
+    differences: dict[str, Vector] = field(default_factory=dict)
+    """grad f(x* + d) - grad f(x*) by name -> d, where parameters may bring d to 0."""
     names: dict[tuple[str, ...], str] = field(default_factory=dict)
     """What is not taken apart: operation and arguments -> its name. Equal arguments, equal name."""
     inside: dict[str, set[str]] = field(default_factory=dict)

@@ -76,6 +76,8 @@ def candidates(report: Report) -> Iterator[list[str]]:
     for step in steps:
         if fixes:
             yield [*fixes, *step]
+    yield from _smooth(program)
+    yield from _safeguards(program)
 
 
 def _vanishing(report: TargetReport, program: ir.Algorithm) -> list[str]:
@@ -110,7 +112,7 @@ def _coupling(report: TargetReport, program: ir.Algorithm) -> list[str]:
                 free = p.kind in ("learned", "predicted") and p.type.kind in ("matrix", "diag")
                 if free and alone is not None and not others and not alone.free_symbols:
                     rest = type(op)({w: -c / alone for w, c in op.terms.items() if w != word})
-                    return [f"{p.name} = {rest}"]
+                    return [] if rest.is_zero else [f"{p.name} = {rest}"]
                 symbol = sp.Symbol(p.name, real=True)
                 if p.kind in ("learned", "predicted") and p.type.kind == "scalar" and len(op.terms) == 1:
                     (c,) = op.terms.values()
@@ -160,6 +162,28 @@ def _steps(report: TargetReport, program: ir.Algorithm) -> list[list[str]]:
     if B is not None and found and B.kind in ("learned", "predicted"):
         found.append([*found[-1], f"{B.name} = I"])
     return found
+
+
+FUNCTION = "f(x) : convex, smooth(L)"
+
+
+def _smooth(program: ir.Algorithm) -> Iterator[list[str]]:
+    """A rule that takes subgradients of a convex F, on the class of smooth f, whose gradient vanishes at solutions."""
+    if [(f.role, f.lipschitz) for f in program.functions] != [("F", None)] or program.data:
+        return
+    lines = [s.text.replace(f"subgrad {program.functions[0].name}(", "grad f(") for s in program.statements]
+    yield [f"problem {{ {FUNCTION}; minimize f(x) }}", "update {\n" + "\n".join(lines) + "\n}", "train {}"]
+
+
+def _safeguards(program: ir.Algorithm) -> Iterator[list[str]]:
+    """Any rule, made to step no further than theorem C2 allows from a proximal gradient step; a black box of a convex F
+    is taken for one of f + r."""
+    if program.safeguard is not None:
+        return
+    guard = "safeguard deviation(delta = 0.05)"
+    yield [guard]
+    if {f.role for f in program.functions} == {"F"}:
+        yield [f"problem {{ {FUNCTION}; r(x) : convex, proximable; minimize f(x) + r(x) }}", guard]
 
 
 def _certified(program: ir.Algorithm) -> list[str]:

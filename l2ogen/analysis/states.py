@@ -8,9 +8,12 @@ import sympy as sp
 
 from ..core import ir
 from ..core.constants import exact
-from .algebra import SOLUTION, Atom, Letter, Operator, Vector
+from .algebra import ONES, SOLUTION, Atom, Letter, Operator, Vector, Word, formula, limit
 from .evaluate import Evaluation, Obligation, Unknown, Value, free, is_zero
 from .model import Model
+from .tails import ended_by_tails
+
+K = sp.Symbol("k", integer=True, nonnegative=True)
 
 
 @dataclass
@@ -33,6 +36,7 @@ def freeze(model: Model) -> Frozen:
         states[s.name] = _start(s, program)
     others = [s for s in program.states if s.name != program.variable]
     frozen = Frozen(Evaluation(model, states))
+    settled = True
     for _ in range(len(others) + 2):  # each pass settles the states that depend on settled ones
         evaluation = Evaluation(model, dict(states), still=True).run()
         settled = True
@@ -47,6 +51,8 @@ def freeze(model: Model) -> Frozen:
                 break
         if settled:
             break
+    if not settled:
+        states |= _jointly(others, model, states)
     while True:
         frozen.side.clear()
         frozen.defects.clear()
@@ -77,12 +83,20 @@ def _is_free(new: Value, old: Value, model: Model) -> bool:
     """Whether a state does not stay at its supposed equilibrium for another reason than a bias."""
     if not isinstance(new, Vector) or not isinstance(old, Vector) or any(a.kind == "state" for a in old.atoms):
         return False
-    return not _unbiased(new - old, model).is_zero
+    moved = new - old
+    return not _unbiased(ended_by_tails(moved, model) or moved, model).is_zero
 
 
 def _unbiased(v: Vector, model: Model) -> Vector:
     """Without biases: a state is where it would be without them, and they must vanish."""
-    kept = {(w, a): c for (w, a), c in v.terms.items() if not {x.name for x in w} & model.vanishing}
+    sequences = {p.name for p in model.program.parameters} & model.varying
+
+    def stays(w: Word, a: Atom, c: sp.Expr) -> bool:
+        names = {s.name for s in c.free_symbols}
+        fades = K in c.free_symbols and limit(c, K) == 0
+        return not {x.name for x in w} & model.vanishing and not fades and not (a == ONES and names & sequences)
+
+    kept = {(w, a): c for (w, a), c in v.terms.items() if stays(w, a, c)}
     return Vector(kept).without("parameter", "network", "small")
 
 
@@ -134,8 +148,44 @@ def _solve(s: ir.State, model: Model, states: dict[str, Value], frozen: Frozen) 
         rest = h.scaled(1 / (1 - c.terms[()]))
     else:
         return None
+    rest = _limits(ended_by_tails(rest, model) or rest)
     moves = model.reach(free(rest)) & model.varying  # then it is another point in each iteration
     return None if moves else rest
+
+
+def _limits(v: Vector) -> Vector:
+    """Schedules replaced by their limits, where they have one."""
+
+    def end(c: sp.Expr) -> sp.Expr:
+        found = limit(c, K) if K in c.free_symbols else None
+        return c if found is None or not found.is_finite else found
+
+    return Vector({key: end(c) for key, c in v.terms.items()})
+
+
+def _jointly(others: list[ir.State], model: Model, states: dict[str, Value]) -> dict[str, Value]:
+    """s = C*s + h for all vector states at once, C of numbers: inv(I - C)*h; nothing where the equation has another
+    form."""
+    vectors = [s for s in others if s.type == _space(model.program)]
+    atoms = [Atom(s.name, "state") for s in vectors]
+    try:
+        trial = states | {a.name: Vector.of(a) for a in atoms}
+        following = Evaluation(model, trial, still=True).run().next
+    except Unknown:
+        return {}
+    updates = [following[s.name] for s in vectors]
+    parts = [[u.part(a) if isinstance(u, Vector) else Operator() for a in atoms] for u in updates]
+    if any(not (set(op.terms) <= {()} and all(c.is_number for c in op.terms.values())) for row in parts for op in row):
+        return {}
+    matrix = sp.eye(len(atoms)) - sp.Matrix([[op.terms.get((), 0) for op in row] for row in parts])
+    if matrix.det() == 0:
+        return {}
+    known = [_limits(_unbiased(u.without("state"), model)) if isinstance(u, Vector) else Vector() for u in updates]
+    inverse = matrix.inv()
+    solved = [sum((h.scaled(inverse[i, j]) for j, h in enumerate(known)), Vector()) for i in range(len(atoms))]
+    if any(model.reach(free(v)) & model.varying or any(a.kind == "opaque" for a in v.atoms) for v in solved):
+        return {}
+    return {a.name: v for a, v in zip(atoms, solved, strict=True)}
 
 
 def _contracts(known: list[ir.State], model: Model, states: dict[str, Value], frozen: Frozen) -> None:
@@ -172,8 +222,13 @@ def _forgets(s: ir.State, new: Vector, model: Model, frozen: Frozen) -> None:
         frozen.uniform = False
     elif set(c.terms) == {()}:
         factor = c.terms[()]
-        below = bool(factor.is_number and abs(factor) < 1) or _below_one(factor, model)
-        frozen.side.append((f"|{factor}| < 1", below or None, "its range" if below else "no range says so"))
+        if factor.is_number and not abs(factor) < 1:
+            frozen.uniform = False
+            return
+        end = limit(factor, K) if factor.free_symbols == {K} else factor
+        below = bool(end is not None and end.is_number and abs(end) < 1) or _below_one(factor, model)
+        because = "its limit" if factor.free_symbols == {K} else "its range"
+        frozen.side.append((f"|{formula(factor)}| < 1", below or None, because if below else "no range says so"))
         frozen.uniform = frozen.uniform and below
     elif not c.is_zero:
         frozen.uniform = False

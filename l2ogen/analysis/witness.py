@@ -10,6 +10,7 @@ import numpy as np
 from ..core import ir
 from .circle import goes_round
 from .convergence import Convergence
+from .deadline import look
 from .fixed_point import FixedPoint
 from .model import Model
 from .numeric.corners import search
@@ -72,6 +73,7 @@ def _search(program: ir.Algorithm, target: str) -> dict[str, Any] | None:
     best: dict[str, Any] | None = None
     shown = 0
     for draw in range(DRAWS):
+        look()
         rng = np.random.default_rng([draw, 1])
         n = 1 + draw % 3 if target == "minimize" and not program.data else 4
         r = None if program.data else ("l1", "zero", "l1")[draw % 3]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,15 @@ def complain(found: list[Job]) -> bool:
 @click.version_option(__version__, prog_name="l2ogen")
 def main() -> None:
     """Update rules of optimization algorithms: checked, and compiled into torch modules."""
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Ends the program with a clear message where a file can't be written."""
+    try:
+        yield
+    except OSError as error:
+        raise click.UsageError(f"{path} can't be written: {error.strerror or error}") from None
 
 
 def to_json(document: Any) -> str:

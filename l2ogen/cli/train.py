@@ -1,4 +1,4 @@
-"""train, eval, demo: what needs torch."""
+"""train, export, demo: what needs torch."""
 
 from __future__ import annotations
 
@@ -35,14 +35,18 @@ def _changes(arguments: list[str]) -> dict[str, str]:
 @click.option("-o", "folder", type=click.Path(path_type=Path), help="The run folder [default: runs/NAME].")
 @click.option("--resume", is_flag=True, help="Continue the run in the folder at its last checkpoint.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
-def train(words: tuple[str, ...], rule: str | None, folder: Path | None, resume: bool, quiet: bool) -> None:
+@click.option("--tensorboard", is_flag=True, help="Also write the curves for TensorBoard.")
+def train(
+    words: tuple[str, ...], rule: str | None, folder: Path | None, resume: bool, quiet: bool, tensorboard: bool
+) -> None:
     """Train a spec on the problem it names. Every setting of its `train` block is an option: --steps 200
     --m 20 --schedule "layerwise(steps = 50), joint(steps = 500)"."""
     need_torch()
     from .. import api
-    from ..runtime import Interrupted, Run, RunError
+    from ..runtime import Interrupted, Run, RunError, distributed
     from ..runtime import train as carry_on
 
+    leads = distributed.rank() == 0  # of the processes of torchrun, one speaks
     name = words[0] if words and not words[0].startswith("--") else None  # click cannot tell it from --steps
     changes = _changes(list(words[name is not None :]))
     if resume:
@@ -52,50 +56,50 @@ def train(words: tuple[str, ...], rule: str | None, folder: Path | None, resume:
         raise click.UsageError("name one spec, or give a rule with -e")
     try:
         if resume:
-            run = carry_on(Run.resume(str(folder), quiet=quiet))
+            run = carry_on(Run.resume(str(folder), quiet=quiet, tensorboard=tensorboard))
         else:
             spec = api.rule(rule) if rule is not None else api.load(str(name))
-            run = spec.train(folder or Path("runs", spec.stem), quiet=quiet, **changes)
+            run = spec.train(folder or Path("runs", spec.stem), quiet=quiet, tensorboard=tensorboard, **changes)
     except (FileNotFoundError, IsADirectoryError) as error:
         raise click.UsageError(str(error)) from None
     except api.SpecError as error:
         click.echo(render(error.diagnostics, error.source, paint), err=True)
         sys.exit(1)
     except (RunError, ValueError) as error:
-        click.echo(f"error: {error}", err=True)
+        if leads:
+            click.echo(f"error: {error}", err=True)
         sys.exit(130 if isinstance(error, Interrupted) else 1)
-    click.echo(f"{run.result}; weights in {run.folder}")
+    if leads:
+        click.echo(f"{run.result}; weights in {run.folder}")
 
 
-@main.command("eval")
-@click.argument("names", nargs=-1, required=True, metavar="[RUN|NAME]...")
-@click.option("--on", "problem", metavar="PROBLEM", help="The problem [default: that of the first].")
-@click.option("--instances", type=click.IntRange(min=1), default=256, show_default=True)
-@click.option("--iterations", type=click.IntRange(min=1), default=100, show_default=True)
-@click.option("--seed", default=777_000, show_default=True)
-@click.option("-o", "out", type=click.Path(path_type=Path), help="Also write OUT.png, OUT.md and OUT.json.")
-def eval_(
-    names: tuple[str, ...], problem: str | None, instances: int, iterations: int, seed: int, out: Path | None
-) -> None:
-    """Compare trained runs (folders) and specs without weights on the same unseen instances."""
+@main.command()
+@click.argument("name", metavar="RUN|NAME")
+@click.option("-o", "out", type=click.Path(path_type=Path), required=True, help="FILE.pt2 (torch.export) or FILE.onnx.")
+@click.option("--on", "problem", metavar="PROBLEM", help="The problem of a spec [default: that under `train`].")
+@click.option("--iterations", type=click.IntRange(min=1), help="[default: as many as were trained]")
+def export(name: str, out: Path, problem: str | None, iterations: int | None) -> None:
+    """Write the module of a trained run (a folder), or of a spec without weights, as one file that runs without
+    l2ogen: the data of a batch in, x out."""
     need_torch()
-    from ..compare import compare
+    from .. import api
     from ..runtime import RunError
 
     try:
-        table, files = compare(names, problem, instances, iterations, seed, out)
-    except (FileNotFoundError, IsADirectoryError) as error:
+        if Path(name, "settings.json").is_file():
+            if problem is not None:
+                raise click.UsageError("--on is for a spec; a run has its problem")
+            click.echo(api.load_run(name).export(out, iterations))
+        else:
+            click.echo(api.load(name).export(out, problem=problem, iterations=iterations))
+    except (FileNotFoundError, IsADirectoryError, ModuleNotFoundError) as error:
         raise click.UsageError(str(error)) from None
+    except api.SpecError as error:
+        click.echo(render(error.diagnostics, error.source, paint), err=True)
+        sys.exit(1)
     except (RunError, ValueError) as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(1)
-    from rich.console import Console
-
-    console = Console()
-    console.width = max(console.width, 92)
-    console.print(table)
-    for path in files:
-        click.echo(path)
 
 
 @main.command()

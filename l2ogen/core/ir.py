@@ -384,6 +384,10 @@ class Problem:
     """Whether it is proved to grow without bound in every direction."""
     strong: Node | None = None
     """A modulus of strong convexity, where one can be read off."""
+    modulus: Node | None = None
+    """A modulus of strong convexity that may need the data, and be 0 for them."""
+    radius: Node | None = None
+    """A bound of the minimizers' 2-norm, in the symbol ("argument", "F"): a value that the minimum does not exceed."""
     groups: tuple[Node, ...] = ()
     """Sizes of groups; each divides the variable's size."""
     boxes: tuple[tuple[Node, Node], ...] = ()

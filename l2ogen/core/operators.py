@@ -279,8 +279,9 @@ DERIVED: dict[str, Operator] = {
         Operator("group_unit", 2, unchecked, "group_unit({0}, {1})"),
         Operator("shrink_l2", 2, unchecked, "shrink_l2({0}, {1})"),
         Operator("shrink_groups", 3, unchecked, "shrink_groups({0}, {1}, {2})"),
+        Operator("smallest_squared", 1, unchecked, "smallest_squared({0})", costly=True),
     )
 }
-"""Operators of problems: the indicator, whose argument is a comparison, and what is derived from norms."""
+"""Operators of problems: the indicator, whose argument is a comparison, and what follows from norms and data fits."""
 
 OPERATORS = CALLS | INFIX | DERIVED

@@ -52,6 +52,8 @@ class Objective:
     convex: bool = False
     coercive: bool = False
     strong: ir.Node | None = None
+    modulus: ir.Node | None = None
+    radius: ir.Node | None = None
     groups: tuple[ir.Node, ...] = ()
     boxes: tuple[tuple[ir.Node, ir.Node], ...] = ()
     good: list[Part] = field(default_factory=list)
@@ -73,6 +75,8 @@ class Objective:
         terms = tuple(term for p in self.good for term in p.terms)
         self.convex = all(p.value is not None for p in self.good)
         self.strong = derive.strong(terms, self.ranges)
+        if self.convex:
+            self.modulus, self.radius = derive.modulus(terms, self.ranges), derive.radius(terms, self.ranges)
         self.coercive = self.convex and derive.coercive(terms, self.ranges)
         self.boxes = self.box(terms, goal)
         self.groups = tuple(term.parameter for term in terms if term.kind == "group_l2" and term.parameter is not None)

@@ -69,8 +69,8 @@ class _Resolver:
         return ir.Problem(
             header.name.id, doc.text if isinstance(doc, t.Doc) else "", self.source, self.target, self.variable,
             self.variable_type, self.data, objective.smooth, objective.prox, options, draws, objective.text,
-            objective.convex, objective.coercive, objective.strong, objective.groups, objective.boxes,
-            self.file,
+            objective.convex, objective.coercive, objective.strong, objective.modulus, objective.radius,
+            objective.groups, objective.boxes, self.file,
         )  # fmt: skip
 
     def warn_of_unused(self, header: t.Header) -> None:

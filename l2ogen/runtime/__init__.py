@@ -16,14 +16,16 @@ from l2ogen.runtime.trained import Trained, load_run
 from l2ogen.runtime.training import main, train
 
 if TYPE_CHECKING:
+    from l2ogen.runtime.curves import Comparison, Curve
     from l2ogen.runtime.data import Patches, bsds_patches, digits_mlp
-    from l2ogen.runtime.evaluation import Comparison, Curve, Solution, evaluate, evaluate_recovery, solve
+    from l2ogen.runtime.evaluation import evaluate, evaluate_recovery
     from l2ogen.runtime.plots import plot_comparisons, plot_layers
+    from l2ogen.runtime.solver import Solution, solve
 
 # Imported at first use: training needs none of it.
 _LATER = {
-    "Comparison": "evaluation", "Curve": "evaluation", "Solution": "evaluation", "evaluate": "evaluation",
-    "evaluate_recovery": "evaluation", "solve": "evaluation",
+    "Comparison": "curves", "Curve": "curves", "Solution": "solver", "evaluate": "evaluation",
+    "evaluate_recovery": "evaluation", "solve": "solver",
     "Patches": "data", "bsds_patches": "data", "digits_mlp": "data", "plot_comparisons": "plots",
     "plot_layers": "plots",
 }

@@ -1,6 +1,11 @@
 """What a training shows while it runs: a live bar on a terminal, one line per validation elsewhere."""
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -52,3 +57,36 @@ class Display:
     def say(self, text: str) -> None:
         if not self.quiet:
             self.console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+
+class Board:
+    """The curves of metrics.jsonl for TensorBoard. Raises ImportError where it is not installed."""
+
+    def __init__(self, folder: Path):
+        from torch.utils.tensorboard import SummaryWriter
+
+        self.folder, self._kind = folder, SummaryWriter
+        self._writer: Any = None    # opened when there is something to write
+
+    def write(self, step: int, line: dict[str, Any]) -> None:
+        """What was written of this step and later ones before a kill is dropped."""
+        if self._writer is None:
+            self._writer = self._kind(str(self.folder), purge_step=step)
+        for name in ("loss", "rate", "validation"):
+            if line.get(name) is not None:
+                self._writer.add_scalar(name, line[name], step)
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+
+@contextmanager
+def counting(title: str, total: int) -> Iterator[Callable[[str, int], None]]:
+    """A bar for work in parts, on a terminal alone: inside, say `report(what, how many)` after each part."""
+    console = Console(stderr=True)
+    bar = Progress(TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(),
+                   TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal)
+    task = bar.add_task(title, total=total)
+    with bar:
+        yield lambda what, count: bar.update(task, advance=count, description=f"{title}: {what}")

@@ -6,6 +6,7 @@ A run folder holds what is needed to continue or use it without the compiler:
     spec.l2o                        the file that it was compiled from, where known
     settings.json                   what this run used
     metrics.jsonl                   one line per step: loss, learning rate, validation when there was one
+    tensorboard/                    the same for TensorBoard, where it was asked for
     checkpoint.safetensors          everything that resuming needs, in one file: replacing it is the commit
     weights.safetensors             the best validated weights and the shared data
     warm.safetensors                the weights that it started from, where `warm` named some
@@ -31,10 +32,10 @@ import torch
 from rich.console import Console
 from torch import Tensor, nn
 
-from l2ogen.runtime import checkpoint, schedule, warm
+from l2ogen.runtime import checkpoint, distributed, schedule, warm
 from l2ogen.runtime.guard import Guard
 from l2ogen.runtime.loading import load_module, module_file, training_file
-from l2ogen.runtime.progress import Display
+from l2ogen.runtime.progress import Board, Display
 from l2ogen.runtime.schedule import Stage
 from l2ogen.runtime.settings import Settings
 
@@ -59,14 +60,16 @@ class Run:
     a search uses draw(), points(), judge()."""
 
     def __init__(self, folder: Path, training: ModuleType, settings: Settings,
-                 console: Console | None = None, quiet: bool = False):
+                 console: Console | None = None, quiet: bool = False, tensorboard: bool = False):
         self.folder, self.training, self.settings = folder, training, settings
         self.model: nn.Module
         self.model, self.shared = training.build(settings)
         self.generator = settings.generator(1)
         self.plan = schedule.plan(settings)
         total = sum(stage.steps for stage in self.plan)
+        quiet = quiet or distributed.rank() > 0
         self.display = Display(f"{settings.algorithm} on {settings.problem}", total, console, quiet)
+        self.board = _board(folder) if tensorboard and not distributed.rank() else None
         self.step = 0                       # steps done
         self.best, self.best_step = math.inf, 0
         self.best_weights = self._weights()
@@ -75,11 +78,12 @@ class Run:
         self._scale, self._idle = 1.0, 0    # what `rate plateau` has come to; validations without improvement
         self._resumed: Callable[[torch.optim.Optimizer], None] | None = None
         self._problem: Any = None           # the last batch
-        self._kept: dict[int, Any] = {}     # the batches of `samples fixed`
+        self._share = 1.0                   # of the last batch that this process works on
+        self._kept: dict[int, tuple[Any, float]] = {}   # the batches of `samples fixed`
         self._validation: Any = None
         self._losses: list[float] = []
         self._guard = Guard()
-        self._stop = False
+        self._asked, self._stop = False, False  # to stop: this process; all of them
 
     @property
     def first(self) -> float | None:
@@ -102,17 +106,26 @@ class Run:
     # ---- starting and resuming -------------------------------------------------------------------
     @classmethod
     def create(cls, folder: Path | str, generated: Path | str, *, spec: Path | str | None = None,
-               console: Console | None = None, quiet: bool = False, **overrides: Any) -> Run:
+               console: Console | None = None, quiet: bool = False, tensorboard: bool = False,
+               **overrides: Any) -> Run:
         """A new run folder for the training loop at `generated` (a folder or the file *_train.py).
 
         Raises RunError if the folder exists and is not empty, ValueError for settings that make no sense.
         """
         folder, source = Path(folder), training_file(generated)
+        code = load_module(source)
+        settings = code.SETTINGS.override(**overrides)
+        if tensorboard:
+            _board(folder)      # what is missing is said now
+        _meet(settings)
+        distributed.first(lambda: cls._new_folder(folder, source, code, settings, spec))
+        return cls(folder, load_module(folder / source.name), settings, console, quiet, tensorboard)
+
+    @staticmethod
+    def _new_folder(folder: Path, source: Path, code: ModuleType, settings: Settings, spec: Path | str | None) -> None:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise RunError(f"{folder} is not empty; nothing was changed. "
                            "Resume the run in it, or choose another folder.")
-        code = load_module(source)
-        settings = code.SETTINGS.override(**overrides)
         schedule.check_code(settings, code)
         try:    # what cannot be built or drawn leaves no folder behind
             model, shared = code.build(settings)
@@ -132,10 +145,10 @@ class Run:
                 shutil.copyfile(weights, new / WARM)
             checkpoint.write_atomically(new / SETTINGS, settings.to_json().encode())
             os.replace(new, folder)
-        return cls(folder, load_module(folder / source.name), settings, console, quiet)
 
     @classmethod
-    def resume(cls, folder: Path | str, *, console: Console | None = None, quiet: bool = False) -> Run:
+    def resume(cls, folder: Path | str, *, console: Console | None = None, quiet: bool = False,
+               tensorboard: bool = False) -> Run:
         """The run of `folder`, at its last checkpoint. Raises RunError where there is no run."""
         folder = Path(folder)
         try:
@@ -143,7 +156,8 @@ class Run:
             training = load_module(training_file(folder))
         except FileNotFoundError as error:
             raise RunError(f"{folder} holds no run to resume: {error}") from None
-        return cls(folder, training, settings, console, quiet)
+        _meet(settings)
+        return cls(folder, training, settings, console, quiet, tensorboard)
 
     # ---- what the generated loop calls -----------------------------------------------------------
     def stages(self) -> Iterator[Stage]:
@@ -192,13 +206,14 @@ class Run:
         s = self.settings
         count = s.samples.get("")
         if count is None:
-            self._problem = sample(s, s.batch, self.generator, self.shared)
+            self._problem, self._share = distributed.part(sample(s, s.batch, self.generator, self.shared))
         else:
             turn = self.step % math.ceil(count / s.batch)
             if turn not in self._kept:      # the last batch holds the rest
                 size = min(s.batch, count - turn * s.batch)
-                self._kept[turn] = sample(s, size, s.generator(10 + turn), self.shared)
-            self._problem = self._kept[turn]
+                self._kept[turn] = distributed.part(sample(s, size, s.generator(10 + turn), self.shared))
+            self._problem, self._share = self._kept[turn]
+        distributed.separate(s.seed, self.step)
         if s.dtype.word == "bfloat16":
             with suppress(ValueError):      # computed before the iterations: in bfloat16 it would be no upper bound
                 getattr(self._problem, "L", None)
@@ -206,21 +221,28 @@ class Run:
 
     def log(self, loss: Tensor) -> None:
         """Note the loss of one update, before it is made."""
-        value = loss.item()
+        value = self._agreed(loss.item())
         self._losses.append(value)
         self._guard.note(value)
+
+    def _agreed(self, loss: float) -> float:
+        """The loss of the whole batch; the processes also tell each other when one was asked to stop."""
+        value, asked = distributed.total(self._share * loss, float(self._asked))
+        self._stop = asked > 0
+        return value
 
     def clip(self) -> None:
         """Shorten the gradient to `clip_norm`, if there is one; drop it where it would do harm.
 
         Raises Diverged where that happens again and again; the model then has the best validated weights.
         """
+        distributed.sum_gradients(self.model, self._share)
         if self._guard.clip(self.model, self.settings.clip_norm, self.step + 1):
             return
         iterations = self.plan[self._stage].iterations
         report = self._guard.report(self.training, self.settings, self.model, self._problem, iterations)
         self.model.load_state_dict(self.best_weights)
-        self._save_weights()
+        distributed.first(self._write_weights)
         raise Diverged(f"{report}The weights of step {self.best_step} (validation {self.best:.5g}) are kept in "
                        f"{self.folder / WEIGHTS}. A lower rate or a clip_norm helps most often.")
 
@@ -249,7 +271,7 @@ class Run:
 
     def judge(self, loss: Tensor) -> None:
         """Note the loss of the point that is tried; the best one's weights are kept."""
-        self._losses = [loss.item()]
+        self._losses = [self._agreed(loss.item())]
         self._keep_if_best(self._losses[0])
 
     # ---- between the steps -----------------------------------------------------------------------
@@ -278,11 +300,11 @@ class Run:
         s = replace(self.settings, dtype="float32") if self.settings.dtype.word == "bfloat16" else self.settings
         if self._validation is None:
             sample = getattr(self.training, "solved", self.training.sample)
-            self._validation = sample(s, s.validate_batch, s.generator(2), self.shared)
+            self._validation = distributed.part(sample(s, s.validate_batch, s.generator(2), self.shared))
+        problem, share = self._validation
         with torch.no_grad():
-            losses = self.training.segments(s, self.model, self._validation, stage.iterations)
-            values = [each.item() for each in losses]
-        value = sum(values) / len(values)
+            values = [each.item() for each in self.training.segments(s, self.model, problem, stage.iterations)]
+        (value,) = distributed.total(share * sum(values) / len(values))
         better = self._keep_if_best(value)
         rate = s.rate
         if rate is not None and rate.word == "plateau" and self._done:
@@ -308,6 +330,8 @@ class Run:
 
     def _write_metrics(self, stage: Stage, loss: float | None, rate: float, validation: float | None,
                        point: dict[str, float] | None = None) -> None:
+        if distributed.rank():
+            return
         line: dict[str, Any] = {"step": self.step, "loss": _finite(loss), "rate": rate,
                                 "seconds": round(self.seconds, 3)}
         if stage.name:
@@ -318,9 +342,14 @@ class Run:
             line["validation"] = _finite(validation)
         with open(self.folder / METRICS, "a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
+        if self.board is not None:
+            self.board.write(self.step, line)
 
     # ---- files -----------------------------------------------------------------------------------
     def _save(self, optimizer: torch.optim.Optimizer | None) -> None:
+        distributed.first(lambda: self._write_checkpoint(optimizer))
+
+    def _write_checkpoint(self, optimizer: torch.optim.Optimizer | None) -> None:
         """Metrics first, then the checkpoint, which says how many of them count; the weights follow from it."""
         metrics = self.folder / METRICS
         with open(metrics, "ab") as file:
@@ -335,9 +364,9 @@ class Run:
             "guard": self._guard.state(),
             "seconds": self.seconds, "metrics_bytes": metrics.stat().st_size, "optimizer": groups,
         })
-        self._save_weights()
+        self._write_weights()
 
-    def _save_weights(self) -> None:
+    def _write_weights(self) -> None:
         s = self.settings
         tensors = checkpoint.joined(model=self.best_weights, shared=self.shared)
         checkpoint.save(self.folder / WEIGHTS, tensors, {
@@ -345,16 +374,14 @@ class Run:
 
     def _restore(self) -> None:
         """Go on at the last checkpoint; without one, begin, with the weights of `warm` where there are some."""
-        path, metrics = self.folder / CHECKPOINT, self.folder / METRICS
-        for left in self.folder.glob(".*.part"):    # half written when the run was killed
-            left.unlink()
-        if not path.exists():
-            metrics.write_bytes(b"")
+        path = self.folder / CHECKPOINT
+        tensors, meta = checkpoint.load(path) if path.exists() else ({}, {})
+        distributed.first(lambda: self._tidy(meta.get("metrics_bytes", 0)))
+        if not meta:
             if (self.folder / WARM).exists():
                 self.display.say(warm.start(self.model, self.shared, self.folder / WARM))
                 self.best_weights = self._weights()
             return
-        tensors, meta = checkpoint.load(path)
         copy_into(self.shared, checkpoint.part("shared", tensors))
         self.model.load_state_dict(checkpoint.part("model", tensors))
         self.best_weights = checkpoint.part("best", tensors)
@@ -366,18 +393,23 @@ class Run:
         self._guard.restore(meta["guard"])
         moments = checkpoint.part("optimizer", tensors)
         self._resumed = lambda optimizer: checkpoint.restore_optimizer(optimizer, moments, meta["optimizer"])
-        with open(metrics, "ab") as file:
-            file.truncate(meta["metrics_bytes"])    # lines after the checkpoint will be written again
-        self._save_weights()
+        distributed.first(self._write_weights)
         self.display.update(self.step, None, None, self.best)
+
+    def _tidy(self, metrics_bytes: int) -> None:
+        """Without what a kill left half written, and without metrics after the checkpoint: they come again."""
+        for left in self.folder.glob(".*.part"):
+            left.unlink()
+        with open(self.folder / METRICS, "ab") as file:
+            file.truncate(metrics_bytes)
 
     @contextmanager
     def session(self) -> Iterator[None]:
         """Shows the progress; a first Ctrl-C (or SIGTERM) ends the run after the step, a second at once."""
         def stop(number: int, _: FrameType | None) -> None:
-            if self._stop:
+            if self._asked and distributed.world() == 1:    # torchrun passes a Ctrl-C on, so that it comes twice
                 raise KeyboardInterrupt
-            self._stop = True
+            self._asked = True
             self.display.say("stopping after this step (once more: at once)")
 
         here = threading.current_thread() is threading.main_thread()
@@ -388,6 +420,23 @@ class Run:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+            if self.board is not None:
+                self.board.close()
+
+
+def _board(folder: Path) -> Board:
+    try:
+        return Board(folder / "tensorboard")
+    except ImportError:
+        raise RunError("TensorBoard is not installed: pip install 'l2ogen[tensorboard]'") from None
+
+
+def _meet(settings: Settings) -> None:
+    """The other processes of torchrun, if there are some, and work for each."""
+    distributed.join(settings.like["device"])
+    count = settings.samples.get("") or settings.batch
+    distributed.check(batch=settings.batch, samples=count % settings.batch or settings.batch,
+                      validate=settings.validate_batch)
 
 
 def _finite(value: float | None) -> float | None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import MISSING, dataclass, field, fields, replace
@@ -96,10 +97,17 @@ class Settings:
 
     @cached_property
     def like(self) -> dict[str, Any]:
-        """dtype and device, as keyword arguments of torch's constructors"""
+        """dtype and device, as keyword arguments of torch's constructors. Raises ValueError for a device that is not
+        there."""
         device = self.device
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
+        if device == "cuda" and "LOCAL_RANK" in os.environ:     # torchrun: a GPU for each process
+            device = f"cuda:{os.environ['LOCAL_RANK']}"
+        try:
+            torch.empty(0, device=device)
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            raise ValueError(f"`device` {device} is not there: {str(error).splitlines()[0]}") from None
         return {"dtype": DTYPES[self.dtype.word], "device": torch.device(device)}
 
     def precision(self) -> AbstractContextManager[Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
+from l2ogen.runtime import distributed
 from l2ogen.runtime.loading import load_module
 from l2ogen.runtime.run import Interrupted, Run, RunError
 from l2ogen.runtime.settings import Settings
@@ -39,6 +40,7 @@ def _main(source: Path, settings: Settings, arguments: list[str] | None) -> int:
                         metavar="FOLDER", help="the run folder (default: %(default)s)")
     parser.add_argument("--resume", action="store_true", help="continue the run at its last checkpoint")
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    parser.add_argument("--tensorboard", action="store_true", help="also write the curves for TensorBoard")
     values = {name: value for name, value in settings.as_dict().items() if name not in FIXED}
     for name, value in [*settings.sizes.items(), *values.items()]:
         option = "--" + name.replace("_", "-")
@@ -48,16 +50,18 @@ def _main(source: Path, settings: Settings, arguments: list[str] | None) -> int:
             parser.add_argument(f"--{setting}-{option}".replace("_", "-"), dest=f"{setting}_{option}",
                                 help=argparse.SUPPRESS)
     options: dict[str, Any] = vars(parser.parse_args(arguments))
-    folder, resume, quiet = options.pop("run"), options.pop("resume"), options.pop("quiet")
+    folder, resume = options.pop("run"), options.pop("resume")
+    shown = {name: options.pop(name) for name in ("quiet", "tensorboard")}
     changes = {name: value for name, value in options.items() if value is not None}
     if resume and changes:
         parser.error(f"a resumed run keeps its settings; leave out {', '.join(changes)}")
     console = Console(stderr=True)
     try:
-        run = (Run.resume(folder, quiet=quiet) if resume
-               else Run.create(folder, source, quiet=quiet, **changes))
+        run = (Run.resume(folder, **shown) if resume
+               else Run.create(folder, source, **shown, **changes))
         train(run)
     except (RunError, ValueError) as error:
+        console.quiet = distributed.rank() > 0
         console.print(f"error: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
         if isinstance(error, Interrupted):
             console.print(f"python {source} --run {folder} --resume", highlight=False, markup=False,

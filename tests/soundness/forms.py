@@ -1,33 +1,49 @@
 """The normal form against the rule: both give the same next iterate at random points.
 
-Where r is differentiable g+ is its gradient there, so that no part of the form can hide behind another.
+Where r is differentiable g+ is its gradient there, so that no part of the form can hide behind another. They agree to
+1e-10 times the size of the terms that cancel, in the form and in the rule.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 import numpy as np
+import sympy as sp
 
 from l2ogen.analysis.algebra import Operator, Vector, Word
 from l2ogen.analysis.normal_form import NormalForm
 from l2ogen.analysis.numeric.instances import Instance
 from l2ogen.analysis.numeric.interpreter import Run, State
 from l2ogen.analysis.numeric.operators import Array
+from l2ogen.analysis.numeric.residual import Sizes
 from l2ogen.analysis.report import TargetReport
 from l2ogen.core import ir
 
 from .frozen import CannotRun, anywhere, problems, values
 
+AGREE = 1e-10
+"""The largest difference, relative to the sum of the norms of the terms that cancel."""
+
+
+@lru_cache(maxsize=2000)
+def compiled(c: sp.Expr) -> tuple[tuple[str, ...], Callable[..., complex]]:
+    """The names in a formula, and the formula as a function of them."""
+    symbols = sorted(c.free_symbols, key=lambda s: s.name)
+    return tuple(s.name for s in symbols), sp.lambdify(symbols, c, "numpy")
+
 
 class Reader:
     """Values of operators and vectors of the normal form in one finished iteration."""
 
-    def __init__(self, form: NormalForm, run: Run, state: State, instance: Instance) -> None:
+    def __init__(self, form: NormalForm | None, run: Run, state: State, instance: Instance) -> None:
         self.form, self.run, self.state, self.instance = form, run, state, instance
         self.missing: set[str] = set()
         self.g: Array = np.zeros(instance.n)
         """g+"""
+        self.size = 0.0
+        """The sum of the norms of all terms so far."""
 
     def of_name(self, name: str) -> Array:
         for role in ("parameter", "data", "lipschitz", "state", "let", "iteration", "size"):
@@ -35,12 +51,14 @@ class Reader:
                 return np.asarray(self.run.values[role, name])
         if name == "k":
             return np.asarray(float(self.run.k))
+        if ("next", name.removesuffix("+")) in self.run.values and name.endswith("+"):
+            return np.asarray(self.run.values["next", name[:-1]])
         self.missing.add(name)
         return np.asarray(np.nan)
 
-    def scalar(self, c: object) -> float:
-        names = {s: float(self.of_name(s.name)) for s in c.free_symbols}  # type: ignore[attr-defined]
-        value = complex(c.subs(names))  # type: ignore[attr-defined]
+    def scalar(self, c: sp.Expr) -> float:
+        names, function = compiled(c)
+        value = complex(function(*(complex(self.of_name(name)) for name in names)))
         return float(value.real) if value.imag == 0 else float("nan")
 
     def apply(self, word: Word, v: Array) -> Array:
@@ -51,31 +69,47 @@ class Reader:
         return v
 
     def operator(self, op: Operator, v: Array) -> Array:
-        return sum((self.scalar(c) * self.apply(w, v) for w, c in op.terms.items()), np.zeros_like(v))
+        return sum((self.term(c, w, v) for w, c in op.terms.items()), np.zeros_like(v))
 
     def vector(self, v: Vector) -> Array:
         n = self.instance.n
-        return sum((self.scalar(c) * self.apply(w, self.atom(a)) for (w, a), c in v.terms.items()), np.zeros(n))
+        return sum((self.term(c, w, self.atom(a)) for (w, a), c in v.terms.items()), np.zeros(n))
+
+    def term(self, c: sp.Expr, word: Word, v: Array) -> Array:
+        made = self.apply(word, v)
+        parts = c.args if c.is_Add else (c,)
+        self.size += sum(abs(self.scalar(part)) for part in parts) * float(np.linalg.norm(made))
+        return self.scalar(c) * made
+
+    def matrix(self, op: Operator) -> Array:
+        eye = np.eye(self.instance.n)
+        if set(op.terms) <= {()}:
+            return (self.scalar(op.terms[()]) if op.terms else 0.0) * eye
+        return np.stack([self.operator(op, e) for e in eye], axis=1)
 
     def atom(self, atom: object) -> Array:
-        name, rule = atom.name, self.form.rule  # type: ignore[attr-defined]
-        assert rule is not None
+        name = atom.name  # type: ignore[attr-defined]
+        assert self.form is not None and self.form.rule is not None
+        rule = self.form.rule
         if name == "1":
             return np.ones(self.instance.n)
         if name == "g+":
             return self.g
         if atom in rule.points:
             return self.instance.grad(self.vector(rule.points[atom]))
-        if name.endswith("+"):
-            return np.asarray(self.run.values["next", name[:-1]])
         if name in self.state:
             return np.asarray(self.state[name])
         value = self.of_name(name)  # the measured data have a length of their own
         return value if value.ndim else value * np.ones(self.instance.n)
 
 
-def disagreements(program: ir.Algorithm, target: TargetReport, rng: np.random.Generator, trials: int = 3) -> Iterator[str]:
-    """What the form gives minus what the rule gives, where that is no rounding."""
+def disagreements(
+    program: ir.Algorithm, target: TargetReport, rng: np.random.Generator, trials: int = 3,
+    counted: list[str] | None = None,
+) -> Iterator[str]:  # fmt: skip
+    """What the form gives minus what the rule gives, where that is no rounding; `counted` gets an entry for each
+    comparison."""
+    counted = [] if counted is None else counted
     form = target.form
     if form is None or form.rule is None or target.model.target != "minimizer":
         return
@@ -94,14 +128,20 @@ def disagreements(program: ir.Algorithm, target: TargetReport, rng: np.random.Ge
         y = _point(form, program, read, state)
         gx, gy = instance.grad(x), instance.grad(y)
         g = read.g = instance.r.subgradient(np.asarray(after[program.variable])) * bool(form.rule.metrics)
-        made = x + read.operator(form.B, y - x) - read.operator(form.P, gx + g) - read.operator(form.P2, gy - gx)
-        made = made - read.vector(form.b1)
-        known = (np.asarray(after[program.variable]) != 0) | (not program.data)  # where a threshold gives 0, g is not
-        yield from _differs("x+", np.where(known, made, 0.0), np.where(known, after[program.variable], 0.0), read)
+        read.size = float(np.linalg.norm(x))
+        made = x + read.operator(form.B, y) - read.operator(form.B, x) - read.operator(form.P, gx + g)
+        made = made - read.operator(form.P2, gy) + read.operator(form.P2, gx) - read.vector(form.b1)
+        step = float(np.abs(read.matrix(form.P)).max(initial=0.0))
+        read.size += step * sum(float(np.linalg.norm(instance.grad_size(np.abs(point)))) for point in (x, y))
+        found = np.asarray(after[program.variable])
+        known = (found != 0) | (not program.data)  # where a threshold gives 0, g is not known
+        made, found = np.where(known, made, 0.0), np.where(known, found, 0.0)
+        yield from _differs("x+", made, found, read, Sizes(run).next(program.variable), counted)
         if form.point in {s.name for s in program.states}:
             next_ = np.asarray(after[program.variable])
-            made = next_ + read.operator(form.A, next_ - x) + read.vector(form.b2)
-            yield from _differs("y+", made, after[form.point], read)
+            read.size = float(np.linalg.norm(next_))
+            made = next_ + read.operator(form.A, next_) - read.operator(form.A, x) + read.vector(form.b2)
+            yield from _differs("y+", made, after[form.point], read, Sizes(run).next(form.point), counted)
 
 
 def model_has_f(program: ir.Algorithm) -> bool:
@@ -117,10 +157,11 @@ def _point(form: NormalForm, program: ir.Algorithm, read: Reader, state: State) 
     return read.vector(next(p for p in form.rule.points.values() if str(p) == form.point))
 
 
-def _differs(what: str, made: Array, after: object, read: Reader) -> Iterator[str]:
-    size = 1 + float(np.abs(made).max()) + float(np.abs(np.asarray(after)).max())
-    gap = float(np.abs(made - np.asarray(after)).max())
+def _differs(what: str, made: Array, after: object, read: Reader, sizes: object, counted: list[str]) -> Iterator[str]:
+    size = read.size + float(np.linalg.norm(np.asarray(sizes)))
+    gap = float(np.linalg.norm(made - np.asarray(after)))
     if read.missing or not np.isfinite(size):
         return  # a scalar without a value of its own, such as a norm
-    if gap > 1e-10 * size * 100:
+    counted.append(what)
+    if gap > AGREE * size:
         yield f"{what}: the normal form differs by {gap:.2g} at values of size {size:.2g}"

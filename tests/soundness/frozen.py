@@ -66,7 +66,7 @@ def stay(
         last = []
         for k in range(k0, k0 + LENGTH):
             run = Frozen(program, instance, parameters, state, k)
-            state = run.step()
+            state = at_rest(state, run.step()) if resting else run.step()
             assert run.proposal is not None
             last.append(float(np.linalg.norm(run.proposal - instance.x_star)))
             if not np.isfinite(last[-1]):
@@ -78,6 +78,11 @@ def stay(
     if resting:
         return Stay(residuals, 1e6 * scale)
     return settled(program, instance, parameters, state, Stay(residuals, scale))
+
+
+def at_rest(before: State, after: State) -> State:
+    """The states before where rounding alone moved them: an unstable equilibrium is one, too."""
+    return {name: before[name] if np.allclose(before[name], v, rtol=1e-9, atol=1e-9) else v for name, v in after.items()}
 
 
 NEAR = 1e-12

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -11,7 +12,9 @@ from l2ogen.analysis.numeric.parameters import Inadmissible, Parameters
 from l2ogen.analysis.report import Report, TargetReport, examine
 from l2ogen.core import ir
 
+from .conditions import met
 from .energies import rises
+from .exact import not_spurious, spurious
 from .forms import disagreements
 from .frozen import CannotRun, Growing, Stay, anywhere, equilibrium, jump, problems, reachable, stay, values
 
@@ -22,13 +25,30 @@ class Complaint:
     found: str
 
 
-def judge(program: ir.Algorithm, seed: int, trials: int = 12, report: Report | None = None) -> list[Complaint]:
+@dataclass
+class Tally:
+    """What was run, so that what could not be run does not count as passed."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    """E.g. `certificate C2`, `normal form`, `sufficient`, `sufficient, not tested`: targets by what was tested."""
+
+    def note(self, what: str, entries: list[str]) -> None:
+        for name in dict.fromkeys(entries):
+            self.counts[f"{what}{name}"] += 1
+
+
+def judge(
+    program: ir.Algorithm, seed: int, trials: int = 12, report: Report | None = None, tally: Tally | None = None
+) -> list[Complaint]:
     """What is wrong about the verdicts on a rule, by runs on problems of known solution."""
-    report = examine(program) if report is None else report
-    return [c for i, target in enumerate(report.targets) for c in _target(program, target, [seed, i], trials)]
+    report, tally = examine(program) if report is None else report, Tally() if tally is None else tally
+    return [c for i, target in enumerate(report.targets) for c in _target(program, target, [seed, i], trials, tally)]
 
 
-def _target(program: ir.Algorithm, target: TargetReport, seed: list[int], trials: int) -> Iterator[Complaint]:
+def _target(
+    program: ir.Algorithm, target: TargetReport, seed: list[int], trials: int, tally: Tally
+) -> Iterator[Complaint]:
+    guarded, program = program, replace(program, safeguard=None)  # verdicts are about the rule's own line
     rng, found = np.random.default_rng(seed), target.fixed_point
     match found.verdict:
         case "proved":
@@ -37,9 +57,22 @@ def _target(program: ir.Algorithm, target: TargetReport, seed: list[int], trials
             yield from refuted(program, target, rng, trials)
         case "conditional" if found.iff:
             yield from needed(program, target, rng, trials)
-    yield from (Complaint("normal form", what) for what in disagreements(program, target, rng))
+    if found.verdict == "conditional":
+        yield from enough(program, target, np.random.default_rng([*seed, 1]), min(trials, 4), tally)
+    forms: list[str] = []
+    yield from (Complaint("normal form", what) for what in disagreements(program, target, rng, counted=forms))
+    tally.note("normal form ", forms)
     if target.convergence.verdict == "proved":
-        yield from (Complaint("convergence proved", what) for what in rises(program, target, rng))
+        runs: list[str] = []
+        claim = "convergence proved"
+        yield from (Complaint(claim, what) for what in rises(guarded, target, rng, min(trials // 3, 4), runs))
+        tally.note("certificate ", runs)
+    if target.exactness.verdict != "unknown":
+        points: list[str] = []
+        check = spurious if target.exactness.verdict == "proved" else not_spurious
+        found_points = check(program, target, np.random.default_rng([*seed, 2]), min(trials, 4), points)
+        yield from (Complaint(f"exactness {target.exactness.verdict}", what) for what in found_points)
+        tally.note("exactness ", points or [f"{target.exactness.verdict}, not tested"])
 
 
 def runs(
@@ -86,6 +119,19 @@ def needed(program: ir.Algorithm, target: TargetReport, rng: np.random.Generator
     """Obligations that are necessary: parameters at random do not meet them, and fail on some problem."""
     if not any(fails(program, target, values(program, rng, (0.0,)), rng, trials) for _ in range(4)):
         yield Complaint(f"exactly if {target.fixed_point.obligations}", "no residual with parameters at random")
+
+
+def enough(
+    program: ir.Algorithm, target: TargetReport, rng: np.random.Generator, trials: int, tally: Tally
+) -> Iterator[Complaint]:
+    """Obligations that are sufficient: parameters chosen to meet them leave no residual."""
+    tried = False
+    for what, found in met(program, target, rng, trials):
+        tried = tried or found is not None
+        if found is not None and not found.holds:
+            yield Complaint(f"if {target.fixed_point.obligations}", f"residuals {_shown(found)}, scale {found.scale:.1g}: {what}")
+            break
+    tally.note("sufficient", ["" if tried else ", not tested"])
 
 
 def fails(

@@ -28,11 +28,6 @@ def program_of(text: str) -> ir.Algorithm | None:
     return made if isinstance(made, ir.Algorithm) else None
 
 
-def rules(seed: int, count: int) -> list[Rule]:
-    rng = np.random.default_rng(seed)
-    return [rule(rng) for _ in range(count)]
-
-
 def rule(rng: np.random.Generator) -> Rule:
     """A random one: three in ten as they were constructed, the others with one mutation or two."""
     while True:

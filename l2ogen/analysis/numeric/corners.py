@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...core import ir
+from ..deadline import look
 from .cycles import refute_by_huber
 from .fitting import modulus, properties
 from .instances import Instance, quadratic
@@ -85,6 +86,7 @@ def search(program: ir.Algorithm, L: float = 1.0, most: int = 400, exactly: Refu
         sets = [made for made, _ in zip(corners(program, quadratic(L, L=L)), range(most), strict=False)]
         for refute, count in attempts:
             for parameters in sets[:count]:
+                look()
                 if (found := refute(parameters)) is not None:
                     return found
     except (CannotRun, Inadmissible):  # what vanishes and is not 0 is no constant

@@ -71,6 +71,14 @@ def spectral_squared(M: Array) -> Value:
     return np.linalg.eigvalsh(gram)[-1] * (1 + max(16, *M.shape) * np.finfo(float).eps)
 
 
+def smallest_squared(M: Array) -> Value:
+    """The smallest eigenvalue of M'*M, rounded down to a bound; 0 for a wide M."""
+    if M.shape[0] < M.shape[1]:
+        return np.float64(0.0)
+    eigenvalues = np.linalg.eigvalsh(M.T @ M)
+    return np.maximum(eigenvalues[0] - max(16, *M.shape) * np.finfo(float).eps * eigenvalues[-1], 0.0)
+
+
 def inverse(M: Array) -> Array:
     """Of a matrix, or of a diagonal."""
     return np.reciprocal(M) if M.ndim == 1 else np.asarray(np.linalg.inv(M), dtype=float)
@@ -114,6 +122,7 @@ OPERATORS: dict[str, Callable[..., Value]] = {
     "norm_2_squared": lambda v: np.dot(v, v), "norm_inf": lambda v: np.abs(v).max(),
     "norm_0": lambda v: np.float64(np.count_nonzero(v)), "norm_F": np.linalg.norm,
     "spectral": lambda M: np.sqrt(spectral_squared(M)), "spectral_squared": spectral_squared,
+    "smallest_squared": smallest_squared,
     "group_l2": lambda v, size: np.linalg.norm(groups(v, size), axis=-1).sum(),
     "unit": unit, "shrink_l2": shrink_l2, "indicator": indicator,
     "group_unit": lambda v, size: unit(groups(v, size)).ravel(),

@@ -19,7 +19,7 @@ folder chosen
 """Of the generated functions themselves."""
 OF_PROBLEMS = """
 name data shared defaults like x_true x0 batch zeros L f grad_f r prox_r F sample sample_shared subgrad_F draw
-stochgrad_f minibatch
+stochgrad_f minibatch modulus radius
 """
 """Attributes of a problem class."""
 OF_MODULES = """

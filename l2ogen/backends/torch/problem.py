@@ -11,11 +11,11 @@ from .emit import PRODUCT, Emitter
 from .names import classes, python_name
 from .sampling import options_of, sample_lines
 
-ALL = frozenset({"grad", "prox", "L", "subgrad", "stochgrad"})
+ALL = frozenset({"grad", "prox", "L", "subgrad", "stochgrad", "certificate"})
 """What a problem class can hold besides the values of its functions."""
 
-EVALUATED = frozenset({"grad", "prox", "L"})
-"""What runtime/evaluation.py uses to solve a problem; the problem beside an algorithm has it, too."""
+EVALUATED = frozenset({"grad", "prox", "L", "certificate"})
+"""What runtime/solver.py uses to solve a problem; the problem beside an algorithm has it, too."""
 
 
 def problem_context(p: ir.Problem, needs: frozenset[str] = ALL) -> tuple[dict[str, Any], set[str]]:
@@ -28,6 +28,7 @@ def problem_context(p: ir.Problem, needs: frozenset[str] = ALL) -> tuple[dict[st
         ("argument", "v"): "v",
         ("argument", "P"): "P",
         ("argument", "draw"): "draw",
+        ("argument", "F"): "F",
     }
     own = str(p.variable_type.rows)
     emitter = Emitter(
@@ -41,8 +42,8 @@ def problem_context(p: ir.Problem, needs: frozenset[str] = ALL) -> tuple[dict[st
         "goal": p.objective_text,
         "variable": python_name(p.variable),
         "data": [_datum(d, emitter) for d in p.data],
-        "data_names": _tuple([python_name(d.name) for d in p.data]),
         "shared": [python_name(d.name) for d in p.data if d.shared],
+        "shapes": ", ".join(f'"{python_name(d.name)}": {_tuple(_names(d.type))}' for d in p.data),
         "shared_names": _tuple([python_name(d.name) for d in p.data if d.shared]),
         "sizes": {f"self.{python_name(size)}": where for size, where in sizes.items()},
         "checks": checks,
@@ -55,6 +56,8 @@ def problem_context(p: ir.Problem, needs: frozenset[str] = ALL) -> tuple[dict[st
         "external": p.smooth is not None and p.smooth.external,
         "smooth": _smooth(p.smooth, emitter, needs),
         "prox": _prox(p.prox, emitter, needs),
+        "modulus": _certificate(p.modulus, emitter, needs),
+        "radius": _certificate(p.radius, emitter, needs),
         "needs": needs,
         "subgrad": "subgrad" in needs and (p.prox is None or p.prox.subgradient is not None),
         "draws": sample_lines(p, emitter.helpers),
@@ -112,10 +115,19 @@ def _prox(part: ir.ProxPart | None, emitter: Emitter, needs: frozenset[str]) -> 
     return found
 
 
+def _certificate(value: ir.Node | None, emitter: Emitter, needs: frozenset[str]) -> str | None:
+    return f"self.zeros(1) + {emitter.at(value, PRODUCT)}" if value is not None and "certificate" in needs else None
+
+
 def axes(type_: Type) -> list[str]:
     """The size of each axis behind the leading dimensions."""
     sizes = [str(size) for size in type_.sizes]
     return sizes * 2 if type_.kind == "sym" else sizes
+
+
+def _names(type_: Type) -> list[str]:
+    """The axes as the class calls them."""
+    return [re.sub(r"[A-Za-z]\w*", lambda name: python_name(name[0]), size) for size in axes(type_)]
 
 
 def _datum(d: ir.Datum, emitter: Emitter) -> dict[str, Any]:

@@ -198,7 +198,7 @@ def coercive(terms: tuple[Term, ...], ranges: Ranges) -> bool:
     box, or one term grows and no other falls without bound."""
     if strong(terms, ranges) is not None or any(t.kind == "indicator" and None not in t.ends for t in terms):
         return True
-    return any(_grows(t, ranges) for t in terms) and _bounded_below(terms, ranges)
+    return any(_grows(t, ranges) for t in terms) and bounded_below(terms, ranges)
 
 
 def _grows(t: Term, ranges: Ranges) -> bool:
@@ -208,7 +208,7 @@ def _grows(t: Term, ranges: Ranges) -> bool:
     return plain and moved and t.kind in ("square", "huber", "norm_1", "norm_2", "group_l2")
 
 
-def _bounded_below(terms: tuple[Term, ...], ranges: Ranges) -> bool:
+def bounded_below(terms: tuple[Term, ...], ranges: Ranges) -> bool:
     """All atoms are nonnegative but linear ones; softplus(u) - y*u is if 0 <= y <= 1."""
     others = [t for t in terms if t.kind != "linear"]
     for t in terms:

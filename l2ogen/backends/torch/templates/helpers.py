@@ -93,6 +93,15 @@ def spectral_squared(M: Tensor) -> Tensor:
     return largest * (1 + max(16, *M.shape[-2:]) * torch.finfo(M.dtype).eps)
 
 
+def smallest_squared(M: Tensor) -> Tensor:
+    """min ||M*v||_2^2 over ||v||_2 = 1, (..., 1): the smallest eigenvalue of M'*M, rounded down to a bound."""
+    if M.shape[-2] < M.shape[-1]:
+        return torch.zeros_like(M[..., 0, :1])
+    eigenvalues = torch.linalg.eigvalsh(M.mT @ M)
+    rounding = max(16, *M.shape[-2:]) * torch.finfo(M.dtype).eps * eigenvalues[..., -1:]
+    return (eigenvalues[..., :1] - rounding).clamp(min=0)
+
+
 def unit(v: Tensor) -> Tensor:
     """v/||v||_2, and 0 for v = 0."""
     size = torch.linalg.vector_norm(v, dim=-1, keepdim=True)
