@@ -45,7 +45,7 @@ RUNTIME_MAY = {"source", "diagnostics", "resources", "vocabulary", "runtime"}
 LIGHT = {"lark", "jinja2", "click"}  # of pyproject.toml's core dependencies
 EXTRA = {"analysis": {"sympy", "numpy"}}  # what one unit may import besides
 STANDALONE = {"torch", "typing", "math", "functools", "collections", "__future__"}  # what a generated module may import
-FOR_FILES = {"numpy", "os"}  # and inside the function that loads data files
+FOR_FILES = {"numpy", "os", "csv"}  # and inside the functions that load data files
 
 
 @dataclass(frozen=True)

@@ -164,7 +164,7 @@ def test_the_best_weights_are_kept(start: Callable[..., Run]) -> None:
     values = {line["step"]: line["validation"] for line in metrics(run.folder) if "validation" in line}
     assert run.best == min([run.first, *values.values()])
     model, _, settings, training = load_run(run.folder)
-    validation = training.sample(settings, settings.validate_batch, settings.generator(2), {})
+    validation = training.solved(settings, settings.validate_batch, settings.generator(2), {})
     with torch.no_grad():
         again = [value.item() for value in training.segments(settings, model, validation, settings.iterations)]
     assert sum(again) / len(again) == run.best

@@ -203,6 +203,49 @@ def test_what_is_wrong_with_a_file_is_said(patches: Path, change: dict[str, Any]
         load(patches)
 
 
+TABLE = "1, 5, 0.5,g\n3, 5, 0.1,b\n\n2, 5, 0.6,g\n2, 5, 0.8,b\n"
+
+
+def table(folder: Path, content: str | bytes = TABLE, array: str = "standardized", batch: int = 1) -> Any:
+    """An instance of `ionosphere` from a table of this content."""
+    folder.joinpath("ionosphere.csv").write_bytes(content if isinstance(content, bytes) else content.encode())
+    text = Path("specs/problems/ionosphere.l2o").read_text().replace("standardized", array)
+    return check(text).compile().sample(batch, m=4, n=3, folder=str(folder), **LIKE)
+
+
+def test_a_table_is_loaded(tmp_path: Path) -> None:
+    problem = table(tmp_path)
+    assert problem.W.shape == (1, 4, 3) and problem.y.shape == (1, 4) and problem.zeros().shape == (1, 3)
+    np.testing.assert_array_equal(problem.y[0], [1, 0, 1, 0])
+    np.testing.assert_allclose(problem.W[0, :, 0], np.array([-1, 1, 0, 0]) * 2**0.5, atol=1e-15)
+    assert (problem.W[..., 1] == 0).all()  # constant
+    np.testing.assert_allclose(problem.W[0, :, 2], (np.array([0.5, 0.1, 0.6, 0.8]) - 0.5) / 0.065**0.5)
+    assert solve(problem).residual < 1e-10
+    plain = table(tmp_path, TABLE.replace("g", "0.25").replace("b", "1"), "features")
+    np.testing.assert_array_equal(plain.W[0, 0], [1, 5, 0.5])
+    np.testing.assert_array_equal(plain.y[0], [0.25, 1, 0.25, 1])
+    np.testing.assert_array_equal(table(tmp_path, TABLE.replace("b", "g2"), "features").y[0], [0, 1, 0, 1])
+
+
+@pytest.mark.parametrize(("content", "why"), [
+    (TABLE.replace("5", "?"), "no table of finite numbers"), (TABLE.replace("5", "nan"), "no table of finite numbers"),
+    (TABLE.replace("b", "c", 1), "no table of finite numbers"), (TABLE.replace(" 5,", "", 1), "no table"),
+    ("", "no table"), (TABLE.replace(" 5,", ""), r"standardized has the shape \(4, 2\), not \(4, 3\)"),
+    (TABLE + "1,2,3,g", r"\(5, 3\), not \(4, 3\)"), (b"\xff,1,2,g\n", "no table"),
+])  # fmt: skip
+def test_what_is_wrong_with_a_table_is_said(tmp_path: Path, content: str | bytes, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        table(tmp_path, content)
+
+
+def test_a_table_is_one_instance_of_known_arrays(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="one instance, not 2"):
+        table(tmp_path, batch=2)
+    with pytest.raises(FileNotFoundError, match=r"no file .*ionosphere\.csv"):
+        l2ogen.load("ionosphere").compile().sample(1, folder=str(tmp_path / "none"), **LIKE)
+    assert codes(Path("specs/problems/ionosphere.l2o").read_text().replace("standardized", "standardised")) == ["L2O602"]
+
+
 @pytest.mark.parametrize("name", ["../x.npz", "/x.npz", "a/x.npz", "a\\\\x.npz", "x.mat", ".npz", "C:x.npz", ""])
 def test_a_file_is_named_without_its_folder(name: str) -> None:
     text = (Path("specs/problems/bsds_lasso.l2o")).read_text().replace("bsds_patches_lasso.npz", name)

@@ -81,6 +81,8 @@ class Result:
     rows: list[Row] = field(default_factory=list)
     curves: dict[str, dict[str, list[float | None]]] = field(default_factory=dict)
     """panel -> name -> a value per iteration, k = 0, 1, ..."""
+    tables: dict[str, list[list[str]]] = field(default_factory=dict)
+    """title -> heading and lines, as they stand on the page"""
     figure: Figure | None = None
 
     def row(self, what: str, ours: float, unit: str, *, goal: float | None = None, **more: Any) -> None:
@@ -112,7 +114,7 @@ class Target:
         document = {
             "target": self.name, "title": self.title, "command": f"make reproduce-{self.name}",
             "rows": [{k: v for k, v in asdict(row).items() if v not in (None, "")} for row in made.rows],
-            "curves": made.curves,
+            "tables": made.tables, "curves": made.curves,
         }  # fmt: skip
         if made.figure is not None:
             lab.out.mkdir(parents=True, exist_ok=True)
@@ -168,6 +170,8 @@ def page(folder: Path) -> str:
             continue
         document = json.loads(path.read_text(encoding="utf-8"))
         parts.append(f"## {each.title}\n\n`{document['command']}`\n\n{_table(document['rows'])}")
+        for title, (heading, *lines) in document["tables"].items():
+            parts.append(f"{title}:\n\n{_lines([heading, ['---'] * len(heading), *lines])}")
         if (folder / f"{name}.png").is_file():
             parts.append(f"![{each.title}]({name}.png)\n")
     return "\n".join(parts)
@@ -177,6 +181,10 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> str:
     columns = ["what", "ours", "published", "goal", "unit", "reached", "seed", "seconds", "note"]
     used = [c for c in columns if any(c in row for row in rows)]
     lines = [used, ["---"] * len(used), *([_cell(row.get(c)) for c in used] for row in rows)]
+    return _lines(lines)
+
+
+def _lines(lines: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 

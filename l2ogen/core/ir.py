@@ -337,6 +337,11 @@ class Load:
     """(name, its space, the array's name in the file)"""
     span: Span = field(compare=False, default=Span(0, 0))
 
+    @property
+    def table(self) -> bool:
+        """Whether the file is a table in text, one instance."""
+        return self.file.endswith(".csv")
+
 
 @dataclass(frozen=True)
 class Draw:

@@ -12,6 +12,7 @@ from ..diagnostics import Diagnostic, catalog, nearest
 from ..source import Span
 from ..syntax import tree as t
 from ..syntax.printer import show
+from ..vocabulary import one_of
 from . import declarations as decl
 from .expressions import Expressions, fit, size_of
 
@@ -22,6 +23,8 @@ LAWS: dict[str, tuple[str, ...]] = {
 """Distributions and their options. Their arguments are sizes; none: one number for each instance."""
 SPARSE = ("sparse_gaussian", "bernoulli_gaussian")
 """Take a size and how much of it is not 0."""
+TABLE = ("features", "standardized", "labels")
+"""What a .csv file holds."""
 
 Options = tuple[tuple[str, float], ...]
 
@@ -222,7 +225,7 @@ class Sampling:
     # -- files
     def load(self, s: t.Load) -> ir.Load | None:
         """`load "file.npz" { A = W; b = Y }`"""
-        plain = not any(c in s.file for c in '/\\:"') and s.file.endswith((".npz", ".npy")) and s.file[0] != "."
+        plain = not any(c in s.file for c in '/\\:"') and s.file.endswith((".npz", ".npy", ".csv")) and s.file[0] != "."
         if not plain:
             self.report.append(catalog.bad_file_name(s.file_span, s.file))
         spaces = {d.name: d.type for d in self.data} | {f"{self.variable}_true": self.space}
@@ -237,6 +240,9 @@ class Sampling:
                     self.scope.broken.add(item.name.id)
                 continue
             self.enter(item.name, kind, item.span)
+            if s.file.endswith(".csv") and item.array.id not in TABLE:
+                meant = nearest(item.array.id, TABLE)
+                self.report.append(catalog.bad_setting(item.array.span, "load", one_of(TABLE) + " of a table", meant))
             arrays.append((item.name.id, kind, item.array.id))
         return ir.Load(s.file, tuple(arrays), s.span) if plain else None
 

@@ -67,8 +67,9 @@ def _remade(problem: Any, change: Callable[[Tensor, int], Tensor]) -> Any:
 
 
 def _divisible(problem: Any) -> bool:
-    """Whether the problem says which axes of its data are those of one instance; modules of old run folders do not."""
-    return len(problem.batch) == 1 and isinstance(problem.data, dict)
+    """Whether the problem has data and says which of their axes are those of one instance: callables have none, and
+    modules of old run folders do not say it."""
+    return len(problem.batch) == 1 and isinstance(problem.data, dict) and bool(problem.data)
 
 
 def _axes(problem: Any, name: str) -> int:

@@ -16,10 +16,12 @@ def options_of(p: ir.Problem) -> dict[str, Any]:
     """Arguments of `sample` with their defaults."""
     options = [{"name": _option(n), "key": n, "value": literal(v)} for n, v in p.options]
     shared = {d.name for d in p.data if d.shared}
-    loads = [{name in shared for name, *_ in d.arrays} for d in p.draws if isinstance(d, ir.Load)]
+    files = [d for d in p.draws if isinstance(d, ir.Load)]
+    loads = [{name in shared for name, *_ in d.arrays} for d in files]
     return {
         "options": options,
         "loads": {"shared": any(True in load for load in loads), "own": any(False in load for load in loads)},
+        "chosen": any(not d.table and False in load for d, load in zip(files, loads, strict=True)),
         "minibatch": "minibatch" in dict(p.options),
         "minibatch_default": literal(dict(p.options).get("minibatch", 32)),
     }
@@ -46,8 +48,8 @@ def sample_lines(p: ir.Problem, used: set[str]) -> dict[str, list[str]]:
             for where in lines:
                 arrays = tuple(a for a in d.arrays if (a[0] in shared) == (where == "shared"))
                 if arrays:
-                    lines[where].append(_load(d.file, arrays, where == "own"))
-                    used |= {"load_arrays"} | ({"choice"} if where == "own" else set())
+                    lines[where].append(_load(d, arrays, where == "own"))
+                    used |= {"load_table"} if d.table else {"load_arrays", *["choice"] * (where == "own")}
         else:
             where = "shared" if d.shared else "own"
             lines[where].append(f"{python_name(d.name)} = {_draw(d, writers[where], where == 'own')}")
@@ -98,15 +100,16 @@ def _law(d: ir.Draw, emitter: Emitter, own: bool) -> str:
     return text
 
 
-def _load(file: str, arrays: tuple[tuple[str, Type, str], ...], own: bool) -> str:
+def _load(d: ir.Load, arrays: tuple[tuple[str, Type, str], ...], own: bool) -> str:
     """Names = load_arrays(file, what is in it, …)"""
     targets = ", ".join(python_name(name) for name, *_ in arrays) + "," * (len(arrays) == 1)
     shapes = []
     for _, type_, array in arrays:
         sizes = [_size(size) for size in type_.sizes] * (2 if type_.kind == "sym" else 1)
         shapes.append(f'"{array}": ({", ".join(sizes)}{"," * (len(sizes) == 1)})')
-    more = ", batch, chosen" if own else ""
-    return f'({targets}) = load_arrays("{file}", {{{", ".join(shapes)}}}, folder, like{more})'
+    load, more = ("load_table", ", batch") if d.table else ("load_arrays", ", batch, chosen")
+    more *= own
+    return f'({targets}) = {load}("{d.file}", {{{", ".join(shapes)}}}, folder, like{more})'
 
 
 def literal(value: float) -> str:

@@ -49,8 +49,8 @@ def settings_clash(span: Span, message: str, other: Span, help: str) -> Diagnost
 
 def bad_file_name(span: Span, file: str) -> Diagnostic:
     return Diagnostic(
-        "L2O620", f"`{file}` is no data file", span, "", "name an .npz or .npy file without its folder: the folder is "
-        "given when problems are drawn (`folder=`, or the environment variable L2OGEN_DATA)",
+        "L2O620", f"`{file}` is no data file", span, "", "name an .npz, .npy or .csv file without its folder: "
+        "the folder is given when problems are drawn (`folder=`, or the environment variable L2OGEN_DATA)",
     )
 
 

@@ -354,6 +354,16 @@ def choice(generator: torch.Generator | None) -> int | None:
     return int(torch.randint(2**62, (), generator=generator, device=generator.device))
 
 
+def data_file(file: str, folder: str | None) -> str:
+    """The path of a file in `folder`, else in the folder that L2OGEN_DATA names. Raises FileNotFoundError."""
+    import os
+
+    path = os.path.join(folder or os.environ.get("L2OGEN_DATA") or ".", file)
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"no file {path}: give `folder`, or set L2OGEN_DATA")
+    return path
+
+
 def load_arrays(
     file: str, shapes: dict[str, tuple[int, ...]], folder: str | None, like: dict,
     batch: int | None = None, chosen: int | None = None,
@@ -363,13 +373,9 @@ def load_arrays(
     With `batch` their first axis counts instances, of which so many are taken; a single number stands for all of them.
     Raises FileNotFoundError; ValueError for a missing array, another shape, too few instances, numbers not finite.
     """
-    import os
-
     import numpy as np
 
-    path = os.path.join(folder or os.environ.get("L2OGEN_DATA") or ".", file)
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f"no file {path}: give `folder`, or set L2OGEN_DATA")
+    path = data_file(file, folder)
     content = np.load(path, allow_pickle=False)
     found = []
     for name, shape in shapes.items():
@@ -397,3 +403,44 @@ def load_arrays(
             values = values[order[:batch].to(values.device)].reshape(batch, *(shape or (1,)))
         found.append(values)
     return found
+
+
+def load_table(
+    file: str, shapes: dict[str, tuple[int, ...]], folder: str | None, like: dict, batch: int | None = None,
+) -> list[Tensor]:
+    """`labels`, the last column of a .csv file without a heading, and `features`, the others; found like arrays.
+
+    Two words as labels become 0 and 1 in the order of the alphabet. `standardized` are the features, each column with
+    mean 0 and deviation 1; a constant one becomes 0. The table is one instance: with `batch` there is an axis for it.
+    Raises FileNotFoundError; ValueError for another shape, entries that are no numbers, more than one instance.
+    """
+    import csv
+
+    import numpy as np
+
+    path = data_file(file, folder)
+    with open(path, newline="", encoding="utf-8", errors="replace") as lines:
+        rows = [[cell.strip() for cell in row] for row in csv.reader(lines) if row]
+
+    def numbers(rows: list) -> np.ndarray:
+        try:
+            return np.array(rows, dtype=float)
+        except ValueError:
+            return np.empty(0)
+
+    table, words = numbers(rows), sorted({row[-1] for row in rows})
+    if not table.size and len(words) == 2:
+        table = numbers([[*row[:-1], words.index(row[-1])] for row in rows])
+    if table.ndim != 2 or not np.isfinite(table).all():
+        raise ValueError(f"{path} is no table of finite numbers, with numbers or two words in the last column")
+    if batch not in (None, 1):
+        raise ValueError(f"{path} is one instance, not {batch}")
+    features = table[:, :-1]
+    deviation = features.std(0)
+    centered = (features - features.mean(0)) / np.where(deviation > 0, deviation, 1)
+    content = {"features": features, "standardized": centered, "labels": table[:, -1]}
+    for name, shape in shapes.items():
+        if content[name].shape != shape:
+            raise ValueError(f"{path}: {name} has the shape {content[name].shape}, not {shape}")
+    found = [torch.as_tensor(content[name], **like) for name in shapes]
+    return found if batch is None else [values.unsqueeze(0) for values in found]
