@@ -260,7 +260,7 @@ def _threshold(theta: Value, model: Model, selecting: bool) -> _Part:
         return _Part(f"{theta} -> 0", "done")
     if not moving:
         return _Part(f"{theta} -> 0", "never")
-    if len(moving) == 1 and _excludes_zero(moving[0]) and str(theta) == moving[0].name:
+    if isinstance(theta, sp.Expr) and _product_apart(theta, moving, model):
         return _Part(f"{theta} -> 0", "never", value=theta)
     varying = any(p.per_iteration or p.kind == "predicted" for p in moving)
     return _Part(f"{theta} {'-> 0' if varying else '= 0'}", "limit", value=theta)
@@ -354,6 +354,15 @@ def _bounded_away(op: Operator, parameters: list[ir.Parameter], model: Model) ->
     if all(f.is_number or f.is_symbol for f in factors):
         return all(_excludes_zero(p) for p in parameters)
     return not word and _away(c, model)
+
+
+def _product_apart(c: sp.Expr, moving: list[ir.Parameter], model: Model) -> bool:
+    """Whether a coefficient is a product of parameters that keep away from 0, of numbers, and of positive data."""
+    factors = list(c.as_powers_dict())
+    known = {p.name for p in moving}
+    others = [f for f in factors if not f.is_number and not (f.is_symbol and f.name in known)]
+    positive = all(f.is_symbol and f.is_positive and f.name not in model.vanishing | model.varying for f in others)
+    return positive and all(map(_excludes_zero, moving))
 
 
 def _apart(op: Operator, model: Model) -> bool:

@@ -60,7 +60,7 @@ def _whatever_the_parameters(model: Model, found: FixedPoint) -> FixedPoint:
     if len(shown) < len(drawn) or np.ptp([w["residual"] for w in shown]) > 1e-12:
         return found
     text = f"||x+ - x*|| = {shown[0]['residual']:.3g} on the LASSO with A = I, whatever the parameters"
-    return replace(found, verdict="refuted", obligations=[text], residual=text, reason=text, witness=shown[0])
+    return replace(found, verdict="refuted", residual=text, reason=text, witness=shown[0])
 
 
 def _unknown(found: FixedPoint, reason: str) -> FixedPoint:

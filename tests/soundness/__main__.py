@@ -8,6 +8,7 @@ import json
 import multiprocessing
 import sys
 import time
+import traceback
 import warnings
 from collections import Counter
 from collections.abc import Iterator
@@ -45,7 +46,10 @@ def outcome(number: int, rule: Rule, seed: int, trials: int) -> Outcome:
     for t in report.targets:
         found = {"fixed_point": t.fixed_point.verdict, "convergence": t.convergence.verdict}
         made.verdicts.append(found | {"exactness": t.exactness.verdict, "reason": t.fixed_point.reason})
-    made.complaints = judge(rule.program, seed + number, trials, report, tally)
+    try:
+        made.complaints = judge(rule.program, seed + number, trials, report, tally)
+    except Exception:  # the other rules are to be judged all the same
+        made.complaints = [Complaint("the judge itself failed", traceback.format_exc(limit=-3))]
     return made
 
 

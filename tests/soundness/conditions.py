@@ -41,7 +41,8 @@ class Meeting(Growing):
         begun = super().value(p, 0, space)
         if p.name not in self.ends:
             return begun
-        share = 1.0 / (1.0 + index) ** 2 if p.per_iteration or p.kind == "predicted" else 0.0
+        moves = (p.per_iteration and index < self.layers - 1) or p.kind == "predicted"  # the last layer is repeated
+        share = 1.0 / (1.0 + index) ** 2 if moves else 0.0
         made = share * np.asarray(begun) + (1 - share) * self.ends[p.name]
         return np.float64(made) if made.ndim == 0 else made
 

@@ -65,8 +65,8 @@ class Reader:
         for letter in reversed(word):
             M = self.of_name(letter.name)
             M = M.T if letter.transposed else M
-            v = M * v if M.ndim < 2 else M @ v
-        return v
+            v = M * v if M.ndim < 2 else M @ np.broadcast_to(v, M.shape[1:])
+        return np.broadcast_to(v, (self.instance.n,)) if np.ndim(v) == 0 else v
 
     def operator(self, op: Operator, v: Array) -> Array:
         return sum((self.term(c, w, v) for w, c in op.terms.items()), np.zeros_like(v))
@@ -92,15 +92,14 @@ class Reader:
         assert self.form is not None and self.form.rule is not None
         rule = self.form.rule
         if name == "1":
-            return np.ones(self.instance.n)
+            return np.asarray(1.0)
         if name == "g+":
             return self.g
         if atom in rule.points:
             return self.instance.grad(self.vector(rule.points[atom]))
         if name in self.state:
             return np.asarray(self.state[name])
-        value = self.of_name(name)  # the measured data have a length of their own
-        return value if value.ndim else value * np.ones(self.instance.n)
+        return self.of_name(name)
 
 
 def disagreements(

@@ -46,6 +46,10 @@ class Stay:
     def holds(self) -> bool:
         """Whether they vanish, at once or in the limit; nan does not."""
         last = self.residuals[-1]
+        if np.isfinite(last) and len(self.residuals) >= len(BLOCKS):  # like 1/sqrt(k), from k = 10^4 to 10^6
+            fourth, third = self.residuals[len(BLOCKS) - 1], self.residuals[len(BLOCKS) - 2]
+            if max(fourth, last) <= 0.11 * third and third <= max(self.residuals[:2]):
+                return True
         return bool(np.isfinite(last) and last <= max(self.tolerance, 2e-2 * max(self.residuals[:2])))
 
     @property
@@ -86,6 +90,8 @@ def at_rest(before: State, after: State) -> State:
 
 
 NEAR = 1e-12
+AVERAGED = 400
+"""Iterations in which an average forgets where it began."""
 
 
 def jump(
@@ -161,14 +167,20 @@ def equilibrium(program: ir.Algorithm, instance: instances.Instance, parameters:
     """The declared start, x-like states at the solution, after a while of x frozen there."""
     state = start(program, instance, parameters)
     nodes = [n for s in program.statements if isinstance(s, ir.Assignment) for n in s.value.walk()]
-    roots = any(n.op == "sqrt" and ir.symbols(n, "state", "next", "let") for n in nodes)
+    rooted = set[str]().union(*(ir.symbols(n, "state", "next", "let") for n in nodes if n.op == "sqrt"))
     reached = reachable(program, instance, parameters, np.random.default_rng(0))
     for s in program.states:
-        history = s.name == program.variable or not (roots and np.all(reached[s.name] >= 0))
+        history = s.name == program.variable or s.name not in rooted or not np.all(reached[s.name] >= 0)
         if history and np.shape(state[s.name]) == np.shape(instance.x_star):
             state[s.name] = instance.x_star
-    for k in range(10 if len(program.states) > 1 or program.networks else 0):
+    moved = np.inf
+    for k in range(AVERAGED if len(program.states) > 1 or program.networks else 0):
+        before = state
         state = Frozen(program, instance, parameters, state | {program.variable: instance.x_star}, k).step()
+        moves = [np.max(np.abs(v - before[name]), initial=0.0) for name, v in state.items() if name in before]
+        last, moved = moved, float(np.max(moves, initial=0.0))
+        if k >= 9 and not 1e-12 < moved < last:  # at rest, or not coming to rest
+            break
     return state
 
 

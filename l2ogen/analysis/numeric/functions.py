@@ -203,7 +203,8 @@ class Proximable:
 
 def shrink(v: Array, p: Array) -> Array:
     """argmin over z of ||z||_2 + 1/2*sum (z_i - v_i)^2/p_i: z = v/(1 + p/t), t = ||z||_2; 0 where ||v/p||_2 <= 1."""
-    if np.linalg.norm(v / p) <= 1:
+    sizes = np.divide(v, p, out=np.where(v == 0, 0.0, np.inf), where=p > 0)  # p_i = 0 keeps v_i
+    if np.linalg.norm(sizes) <= 1:
         return np.zeros_like(v)
     if np.all(p == p[0]):
         return v * (1 - p[0] / np.linalg.norm(v))

@@ -64,7 +64,7 @@ def fixed_point_text(f: FixedPoint) -> str:
     if f.verdict == "conditional":
         return "exactly if" if f.iff else "if"
     if f.verdict == "refuted":
-        return "a solution does not stay: nothing makes this vanish"
+        return f"a solution does not stay: {'nothing makes this vanish' if f.obligations else f.reason}"
     return f.reason
 
 
