@@ -52,9 +52,9 @@ FIXES: dict[str, tuple[str, list[str], list[str]]] = {
         ["P with 0 < P < 2/L"], [GC.format("refuted", "proved")]),
     "a bias": (
         SMOOTH % ("predicted P in diag(n), b in R^n = phi(x, grad f(x)) with 0.1/L < P < 1.9/L", "x - P*grad f(x) - b"),
-        ["b with b -> 0 like 1/(k + 1)^2"], [FP.format("refuted", "proved"), GC.format("unknown", "proved")]),
+        ["b with b -> 0 like 1/(k + 1)^2"], [FP.format("refuted", "proved"), GC.format("refuted", "proved")]),
     "a black box": (
-        "l2o_dm", [COMPOSITE, DEVIATION], [FP.format("refuted", "unknown"), GC.format("unknown", "proved")]),
+        "l2o_dm", [COMPOSITE, DEVIATION], [FP.format("refuted", "unknown"), GC.format("refuted", "proved")]),
     "two gradients": ("horizon_one", [DEVIATION], [GC.format("refuted", "proved")]),
     "momentum with restarts": ("fista_restart", [DEVIATION], [GC.format("unknown", "proved")]),
 }  # fmt: skip

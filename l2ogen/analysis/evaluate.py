@@ -17,7 +17,7 @@ import sympy as sp
 from ..core import ir
 from ..core.constants import exact
 from ..core.ir import Node
-from .algebra import ONES, RESIDUAL, SOLUTION, SUBGRADIENT, Atom, Letter, Operator, Vector
+from .algebra import ONES, RESIDUAL, SOLUTION, SUBGRADIENT, Atom, Letter, Operator, Vector, formula
 from .deadline import look
 from .model import Model
 from .ranges import nonnegative, nonzero, positive_definite
@@ -498,7 +498,7 @@ class Evaluation:
             return self.opaque(node, [self.value(a) for a in node.args])
         u, theta = self.vector(node.args[0]), self.value(node.args[1])
         ok = nonnegative(node.args[1], self.model)
-        text = str(theta)
+        text = formula(theta) if isinstance(theta, sp.Expr) else str(theta)
         if not is_zero(theta):
             self.side.append((f"{text} >= 0", ok or None, "its range" if ok else "no fact says so"))
         if self.model.target == "recovery":

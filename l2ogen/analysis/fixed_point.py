@@ -14,7 +14,7 @@ import sympy as sp
 
 from ..core import ir
 from ..core.constants import exact
-from .algebra import ONES, SOLUTION, Atom, Operator, Vector, limit
+from .algebra import ONES, SOLUTION, Atom, Operator, Vector, formula, limit
 from .bounds import interval
 from .evaluate import Evaluation, Obligation, Unknown, Value, free
 from .model import Model
@@ -249,21 +249,22 @@ def _one(op: Operator, atom: Atom, model: Model) -> _Part:
 
 def _threshold(theta: Value, model: Model, selecting: bool) -> _Part:
     names = free(theta)
+    shown = formula(theta) if isinstance(theta, sp.Expr) else str(theta)
     parameters = [p for p in model.program.parameters if p.name in names]
     if isinstance(theta, Operator | sp.Expr) and _vanishing(theta, model):
-        return _Part(f"{theta} -> 0", "done")
+        return _Part(f"{shown} -> 0", "done")
     if model.reach(names) & model.jumping:
-        return _Part(f"{theta} jumps at the solution", "unknown")
+        return _Part(f"{shown} jumps at the solution", "unknown")
     moving = [p for p in parameters if p.kind in ("learned", "predicted")]
     ended = ended_by_tails(Vector.of(ONES).scaled(theta), model) if isinstance(theta, sp.Expr) else None
     if ended is not None and ended.is_zero and not any(unbounded(n, model) for n in names):
-        return _Part(f"{theta} -> 0", "done")
+        return _Part(f"{shown} -> 0", "done")
     if not moving:
-        return _Part(f"{theta} -> 0", "never")
+        return _Part(f"{shown} -> 0", "never")
     if isinstance(theta, sp.Expr) and _product_apart(theta, moving, model):
-        return _Part(f"{theta} -> 0", "never", value=theta)
+        return _Part(f"{shown} -> 0", "never", value=theta)
     varying = any(p.per_iteration or p.kind == "predicted" for p in moving)
-    return _Part(f"{theta} {'-> 0' if varying else '= 0'}", "limit", value=theta)
+    return _Part(f"{shown} {'-> 0' if varying else '= 0'}", "limit", value=theta)
 
 
 def _vanishing(op: Operator | sp.Expr, model: Model) -> bool:

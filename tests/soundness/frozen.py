@@ -56,7 +56,7 @@ class Stay:
     def fails(self) -> bool:
         """Whether the last of them are far from 0, and do not get smaller."""
         *_, last = self.residuals
-        return not last <= max(1e-7 * self.scale, 0.05 * self.residuals[:2][-1])
+        return not last <= max(1e-10 * self.scale, 0.05 * self.residuals[:2][-1])
 
 
 def stay(
