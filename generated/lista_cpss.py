@@ -1,4 +1,4 @@
-# l2ogen 579cfbb8ecaf is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen a7c8a946174a is the checksum of the lines below; an edited file is not overwritten.
 """LISTA_CPSS, with the problem `sparse_coding`.
 
 Chen, Liu, Wang, Yin (2018): coupled weights and support selection.
@@ -38,24 +38,28 @@ def soft_ss(v: Tensor, theta: Tensor | float, p: Tensor | float) -> Tensor:
     No gradient flows through the choice.
     """
     size = v.detach().abs()
-    chosen = (size > theta) & (size > quantile(size, 1 - p))
+    chosen = (size > theta) & (size > below_quantile(size, 1 - p))
     return torch.where(chosen, v, soft(v, theta))
 
 
-def quantile(v: Tensor, q: Tensor | float) -> Tensor:
-    """The q-quantile over the last axis, (..., 1), linear between entries; q is a number or (..., 1)."""
-    ordered = v.sort(-1).values
+def below_quantile(v: Tensor, q: Tensor | float) -> Tensor:
+    """The largest entry that is not above the q-quantile (linear between entries) of the last axis, (..., 1).
+
+    What is above the one is above the other. q is a number, which is faster, or (..., 1).
+    """
     last = v.shape[-1] - 1
-    place = (torch.as_tensor(q, dtype=v.dtype, device=v.device) * last).nan_to_num().clamp(0, last)
-    low = place.floor().expand(*v.shape[:-1], 1)
-    below, above = (ordered.gather(-1, i.long()) for i in (low, (low + 1).clamp(max=last)))
-    return below + (place - low) * (above - below)
+    if not isinstance(q, Tensor):
+        return v.kthvalue(1 + int(min(max(q, 0), 1) * last), -1, keepdim=True).values
+    place = (q * last).nan_to_num().clamp(0, last)
+    return v.sort(-1).values.gather(-1, place.expand(*v.shape[:-1], 1).long())
 
 
 def smaller(a: Tensor | float, b: Tensor | float) -> Tensor:
-    """min(a, b), entry by entry."""
+    """min(a, b), entry by entry; of two numbers the smaller one."""
     a, b = (a, b) if isinstance(a, Tensor) else (b, a)
-    return torch.minimum(a, b) if isinstance(b, Tensor) else a.clamp(max=b)
+    if isinstance(a, Tensor):
+        return torch.minimum(a, b) if isinstance(b, Tensor) else a.clamp(max=b)
+    return min(a, b)
 
 
 def spectral_squared(M: Tensor) -> Tensor:
@@ -190,11 +194,10 @@ class LISTA_CPSS(nn.Module):
 
     def step(self, problem, state: State) -> State:
         x = state.x
-        k = problem.zeros(1) + state.k  # (..., 1)
         layer = min(state.k, self.layers - 1)  # past the last layer, the last one repeats
         W_k = self.W[layer]  # (n, m)
         theta_k = at_least(self.theta[layer], 0)  # (1)
-        p_k = smaller(0.012 * (k + 1), 0.13)  # (..., 1)
+        p_k = smaller(0.012 * (state.k + 1), 0.13)
         # x+ = soft_ss(x + W_k*(b - A*x), theta_k, p_k)
         x_next = soft_ss(x + matvec(W_k, problem.b - matvec(problem.A, x)), theta_k, p_k)  # (..., n)
         return State(state.k + 1, x_next)

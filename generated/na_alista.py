@@ -1,4 +1,4 @@
-# l2ogen 5bb1fd55817a is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 436173c0b6f2 is the checksum of the lines below; an edited file is not overwritten.
 """NA_ALISTA, with the problem `sparse_coding`.
 
 Behrens, Sauder, Jung (2021): step and threshold of ALISTA are predicted from the residual's norms. p_k
@@ -42,24 +42,28 @@ def soft_ss(v: Tensor, theta: Tensor | float, p: Tensor | float) -> Tensor:
     No gradient flows through the choice.
     """
     size = v.detach().abs()
-    chosen = (size > theta) & (size > quantile(size, 1 - p))
+    chosen = (size > theta) & (size > below_quantile(size, 1 - p))
     return torch.where(chosen, v, soft(v, theta))
 
 
-def quantile(v: Tensor, q: Tensor | float) -> Tensor:
-    """The q-quantile over the last axis, (..., 1), linear between entries; q is a number or (..., 1)."""
-    ordered = v.sort(-1).values
+def below_quantile(v: Tensor, q: Tensor | float) -> Tensor:
+    """The largest entry that is not above the q-quantile (linear between entries) of the last axis, (..., 1).
+
+    What is above the one is above the other. q is a number, which is faster, or (..., 1).
+    """
     last = v.shape[-1] - 1
-    place = (torch.as_tensor(q, dtype=v.dtype, device=v.device) * last).nan_to_num().clamp(0, last)
-    low = place.floor().expand(*v.shape[:-1], 1)
-    below, above = (ordered.gather(-1, i.long()) for i in (low, (low + 1).clamp(max=last)))
-    return below + (place - low) * (above - below)
+    if not isinstance(q, Tensor):
+        return v.kthvalue(1 + int(min(max(q, 0), 1) * last), -1, keepdim=True).values
+    place = (q * last).nan_to_num().clamp(0, last)
+    return v.sort(-1).values.gather(-1, place.expand(*v.shape[:-1], 1).long())
 
 
 def smaller(a: Tensor | float, b: Tensor | float) -> Tensor:
-    """min(a, b), entry by entry."""
+    """min(a, b), entry by entry; of two numbers the smaller one."""
     a, b = (a, b) if isinstance(a, Tensor) else (b, a)
-    return torch.minimum(a, b) if isinstance(b, Tensor) else a.clamp(max=b)
+    if isinstance(a, Tensor):
+        return torch.minimum(a, b) if isinstance(b, Tensor) else a.clamp(max=b)
+    return min(a, b)
 
 
 def analytic_weight(A: Tensor) -> Tensor:
@@ -234,7 +238,6 @@ class NA_ALISTA(nn.Module):
 
     def step(self, problem, state: State) -> State:
         x, phi = state.x, state.phi
-        k = problem.zeros(1) + state.k  # (..., 1)
         # res = A*x - b
         res = matvec(problem.A, x) - problem.b  # (..., m)
         W = self.W  # (m, n)
@@ -244,7 +247,7 @@ class NA_ALISTA(nn.Module):
         (gamma, theta), phi = self.phi((res.abs().sum(-1, keepdim=True), u.abs().sum(-1, keepdim=True)), phi)
         gamma = at_least(gamma, 0.001)  # (..., 1)
         theta = at_least(theta, 0.001)  # (..., 1)
-        p_k = smaller(0.0075 * (k + 1), 0.12)  # (..., 1)
+        p_k = smaller(0.0075 * (state.k + 1), 0.12)
         # x+ = soft_ss(x - gamma*u, theta, p_k)
         x_next = soft_ss(x - gamma * u, theta, p_k)  # (..., n)
         return State(state.k + 1, x_next, phi)

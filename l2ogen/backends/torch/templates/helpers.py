@@ -30,18 +30,20 @@ def soft_ss(v: Tensor, theta: Tensor | float, p: Tensor | float) -> Tensor:
     No gradient flows through the choice.
     """
     size = v.detach().abs()
-    chosen = (size > theta) & (size > quantile(size, 1 - p))
+    chosen = (size > theta) & (size > below_quantile(size, 1 - p))
     return torch.where(chosen, v, soft(v, theta))
 
 
-def quantile(v: Tensor, q: Tensor | float) -> Tensor:
-    """The q-quantile over the last axis, (..., 1), linear between entries; q is a number or (..., 1)."""
-    ordered = v.sort(-1).values
+def below_quantile(v: Tensor, q: Tensor | float) -> Tensor:
+    """The largest entry that is not above the q-quantile (linear between entries) of the last axis, (..., 1).
+
+    What is above the one is above the other. q is a number, which is faster, or (..., 1).
+    """
     last = v.shape[-1] - 1
-    place = (torch.as_tensor(q, dtype=v.dtype, device=v.device) * last).nan_to_num().clamp(0, last)
-    low = place.floor().expand(*v.shape[:-1], 1)
-    below, above = (ordered.gather(-1, i.long()) for i in (low, (low + 1).clamp(max=last)))
-    return below + (place - low) * (above - below)
+    if not isinstance(q, Tensor):
+        return v.kthvalue(1 + int(min(max(q, 0), 1) * last), -1, keepdim=True).values
+    place = (q * last).nan_to_num().clamp(0, last)
+    return v.sort(-1).values.gather(-1, place.expand(*v.shape[:-1], 1).long())
 
 
 def huber(v: Tensor, delta: Tensor | float) -> Tensor:
@@ -51,15 +53,19 @@ def huber(v: Tensor, delta: Tensor | float) -> Tensor:
 
 
 def larger(a: Tensor | float, b: Tensor | float) -> Tensor:
-    """max(a, b), entry by entry."""
+    """max(a, b), entry by entry; of two numbers the larger one."""
     a, b = (a, b) if isinstance(a, Tensor) else (b, a)
-    return torch.maximum(a, b) if isinstance(b, Tensor) else a.clamp(min=b)  # type: ignore[union-attr, arg-type]
+    if isinstance(a, Tensor):
+        return torch.maximum(a, b) if isinstance(b, Tensor) else a.clamp(min=b)
+    return max(a, b)  # type: ignore[return-value]
 
 
 def smaller(a: Tensor | float, b: Tensor | float) -> Tensor:
-    """min(a, b), entry by entry."""
+    """min(a, b), entry by entry; of two numbers the smaller one."""
     a, b = (a, b) if isinstance(a, Tensor) else (b, a)
-    return torch.minimum(a, b) if isinstance(b, Tensor) else a.clamp(max=b)  # type: ignore[union-attr, arg-type]
+    if isinstance(a, Tensor):
+        return torch.minimum(a, b) if isinstance(b, Tensor) else a.clamp(max=b)
+    return min(a, b)  # type: ignore[return-value]
 
 
 def nonzeros(v: Tensor) -> Tensor:
