@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+from . import recovery  # noqa: F401
 from .common import TARGETS, Lab
 
 

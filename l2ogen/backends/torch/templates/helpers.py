@@ -339,7 +339,9 @@ def bernoulli_gaussian(*shape: int, density: float, generator: torch.Generator |
 
 
 def with_noise(v: Tensor, snr: float, generator: torch.Generator | None) -> Tensor:
-    """v plus Gaussian noise of `snr` dB below the standard deviation of each instance's entries."""
+    """v plus Gaussian noise of `snr` dB below the standard deviation of each instance's entries; with inf, v."""
+    if snr == float("inf"):
+        return v
     noise = torch.randn(v.shape, generator=generator, dtype=v.dtype, device=v.device)
     return v + noise * v.std(-1, keepdim=True) * 10 ** (-snr / 20)
 
@@ -358,6 +360,7 @@ def load_arrays(
     """Arrays of an .npz or .npy file in `folder`, else in the folder that L2OGEN_DATA names.
 
     With `batch` their first axis counts instances, of which so many are taken; a single number stands for all of them.
+    `x'` is the transpose of the array x.
     Raises FileNotFoundError; ValueError for a missing array, another shape, too few instances, numbers not finite.
     """
     import os
@@ -369,18 +372,20 @@ def load_arrays(
         raise FileNotFoundError(f"no file {path}: give `folder`, or set L2OGEN_DATA")
     content = np.load(path, allow_pickle=False)
     found = []
-    for name, shape in shapes.items():
+    for key, shape in shapes.items():
+        name = key.removesuffix("'")
         if file.endswith(".npz") and name not in content:
             raise ValueError(f"{path} has no array {name}, but {', '.join(content)}")
         array = content[name] if file.endswith(".npz") else content
         if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
             raise ValueError(f"{path}: {name} holds something else than finite numbers")
+        array = array.T if key != name else array
         single = not shape and array.size == 1  # of a number for each instance; else (count,) or (count, 1)
         own = batch is not None and not single
         fits = single or array.shape[own:] == shape or (not shape and array.shape[own:] == (1,))
         if not fits or (own and not array.ndim):
             wanted = ("instances", *shape) if own else shape
-            raise ValueError(f"{path}: {name} has the shape {array.shape}, not ({', '.join(map(str, wanted))})")
+            raise ValueError(f"{path}: {key} has the shape {array.shape}, not ({', '.join(map(str, wanted))})")
         values = torch.as_tensor(array, **like)
         if single:
             values = values.reshape(1)
