@@ -92,15 +92,14 @@ def _row(result: Result, name: str, curve: Sequence[float], run: Run, **more: An
     result.row(name, curve[-1], "dB", seed=SEED, seconds=run.total, **more)
 
 
-def _figure(panels: Mapping[str, Mapping[str, Sequence[float]]], across: str, along: str, *, log: bool = False,
-            columns: int = 2) -> Figure:
+def _figure(panels: Mapping[str, Mapping[str, Sequence[float | None]]], across: str, along: str) -> Figure:
     """A panel for each name, with its curves."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     from l2ogen.runtime.plots import COLOURS, DASHES
 
-    columns = min(columns, len(panels))
+    columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(4.6 * columns, 3.4 * rows), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
@@ -108,21 +107,20 @@ def _figure(panels: Mapping[str, Mapping[str, Sequence[float]]], across: str, al
     for panel, (title, curves) in zip(axes, panels.items(), strict=False):
         for i, (name, values) in enumerate(curves.items()):
             style = {"color": COLOURS[i % len(COLOURS)], "linestyle": DASHES[i % len(DASHES)], "linewidth": 1.6}
-            panel.plot(range(len(values)), values, label=name, **style)
+            heights: Any = values
+            panel.plot(range(len(values)), heights, label=name, **style)
         panel.set_title(title, fontsize=10)
         panel.set_xlabel(across)
         panel.set_ylabel(along)
-        if log:
-            panel.set_yscale("log")
         panel.grid(True, color="0.88", linewidth=0.6)
         panel.spines[["top", "right"]].set_visible(False)
         panel.legend(frameon=False, fontsize=8)
     return figure
 
 
-def _decibel(result: Result, columns: int = 2) -> None:
+def _decibel(result: Result) -> None:
     """The picture of curves in dB."""
-    result.figure = _figure(result.curves, "layer $k$", "NMSE (dB)", columns=columns)
+    result.figure = _figure(result.curves, "layer $k$", "NMSE (dB)")
 
 
 # ---- ALISTA ----------------------------------------------------------------------------------------
@@ -135,7 +133,8 @@ def _alista(world: Recovery, snr: float = math.inf) -> tuple[str, Run]:
 def alista(lab: Lab) -> Result:
     world, result = Recovery(lab), Result()
     runs = {snr: _alista(world, snr)[1] for snr in (math.inf, 40.0, 20.0)}
-    W, A = runs[math.inf].trained.model.W, runs[math.inf].trained.shared["A"]
+    W: Any = runs[math.inf].trained.model.W
+    A = runs[math.inf].trained.shared["A"]
     off, coherence = _off_diagonal(W, A)
     published = "HyperLISTA's A; closed form against the shipped W"
     result.row("analytic W: squared Frobenius norm of W'*A off the diagonal", off, "", published=502.05, note=published,
@@ -216,7 +215,7 @@ def tilista(lab: Lab) -> Result:
     _row(result, "TiLISTA, no noise", curves["TiLISTA"], made, goal=curves["LISTA-CPSS"][-1],
          note="no number is published; the goal is LISTA-CPSS here")
     A = made.trained.shared["A"]
-    weights = {"A": A, "analytic W": start[1].trained.model.W, "TiLISTA's W": made.trained.model.W}
+    weights: dict[str, Any] = {"A": A, "analytic W": start[1].trained.model.W, "TiLISTA's W": made.trained.model.W}
     for name, W in weights.items():
         goal = 0.22 if name == "TiLISTA's W" else None
         result.row(f"coherence of {name}, unit diagonal", _off_diagonal(W, A)[1], "", goal=goal)
@@ -282,6 +281,10 @@ def coupling(lab: Lab) -> Result:
         made = world.train(name, "lista:free", warm=warm, steps=after - before)
         sizes[after] = _coupling(made.trained)
         warm = (name, made)
+    distances = sizes[PARTS[-1]][0]
+    for what, ours in (("last", distances[-1]), ("worst", max(distances))):
+        result.row(f"||W2_k - (I - W1_k*A)||_2 of the {what} layer after {PARTS[-1]} steps", ours, "", goal=1.0,
+                   seed=SEED, seconds=made.total, note="the goal is where it starts, with W2_k = 0 and W1_k = A'/L")
     for steps, (distance, theta) in sizes.items():
         result.curve("||W2_k - (I - W1_k*A)||_2", f"after {steps} steps", distance)
         result.curve("theta_k", f"after {steps} steps", theta)
@@ -293,7 +296,8 @@ def _coupling(made: Trained) -> tuple[list[float], list[float]]:
     """||W2_k - (I - W1_k*A)||_2 and theta_k of each layer"""
     import torch
 
-    model, A = made.model, made.shared["A"].double()
+    model: Any = made.model
+    A = made.shared["A"].double()
     eye = torch.eye(A.shape[1], dtype=torch.float64)
     pairs = zip(model.W1, model.W2, strict=True)
     distance = [torch.linalg.matrix_norm(W2.double() - eye + W1.double() @ A, 2).item() for W1, W2 in pairs]
