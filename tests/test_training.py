@@ -705,10 +705,14 @@ def test_every_generated_loop_trains(loop: Path, tmp_path: Path) -> None:
     length: dict[str, Any] = {"layers": 3} if "    layers=" in text else {"horizon": 4}
     if "    truncate=" in text:
         length["truncate"] = 2
-    run = Run.create(tmp_path / "run", loop, quiet=True, steps=2, batch=3, validate="every = 1, batch = 4", **sizes, **length)
+    searches = "    search=" in text
+    length |= {"search_points": 2} if searches else {"steps": 2}
+    if "    schedule=" in text:
+        length = {k: v for k, v in length.items() if k != "steps"} | {"schedule": "joint(steps = 2, rate = 1e-2)"}
+    run = Run.create(tmp_path / "run", loop, quiet=True, batch=3, validate="every = 1, batch = 4", **sizes, **length)
     optimizers: list[torch.optim.Optimizer] = []
     make = run.optimizer
     run.optimizer = lambda stage: optimizers.append(make(stage)) or optimizers[-1]  # type: ignore[method-assign,func-returns-value]
     train(run)
     assert run.step == 2 and math.isfinite(run.best)
-    assert optimizers[0].state, "nothing was updated"
+    assert searches or optimizers[0].state, "nothing was updated"
