@@ -1,4 +1,4 @@
-# l2ogen a9a6f4c1a423 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 158d419dc4a7 is the checksum of the lines below; an edited file is not overwritten.
 """AdamHD, with the problem `lasso`.
 
 Baydin et al. (2018): Adam whose rate follows its hypergradient. One rate for each instance; the public code
@@ -47,9 +47,11 @@ def soft(v: Tensor, theta: Tensor | float) -> Tensor:
 
 
 def larger(a: Tensor | float, b: Tensor | float) -> Tensor:
-    """max(a, b), entry by entry."""
+    """max(a, b), entry by entry; of two numbers the larger one."""
     a, b = (a, b) if isinstance(a, Tensor) else (b, a)
-    return torch.maximum(a, b) if isinstance(b, Tensor) else a.clamp(min=b)
+    if isinstance(a, Tensor):
+        return torch.maximum(a, b) if isinstance(b, Tensor) else a.clamp(min=b)
+    return max(a, b)
 
 
 def spectral_squared(M: Tensor) -> Tensor:

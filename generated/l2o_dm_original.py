@@ -1,4 +1,4 @@
-# l2ogen 2b1843acd6b7 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 3533b3d45178 is the checksum of the lines below; an edited file is not overwritten.
 """L2O_DM:original, with the problem `lasso`.
 
 Andrychowicz et al. (2016): the gradient enters as logarithm and sign, with k = 5, so that its scale matters
@@ -38,15 +38,19 @@ def soft(v: Tensor, theta: Tensor | float) -> Tensor:
 
 
 def larger(a: Tensor | float, b: Tensor | float) -> Tensor:
-    """max(a, b), entry by entry."""
+    """max(a, b), entry by entry; of two numbers the larger one."""
     a, b = (a, b) if isinstance(a, Tensor) else (b, a)
-    return torch.maximum(a, b) if isinstance(b, Tensor) else a.clamp(min=b)
+    if isinstance(a, Tensor):
+        return torch.maximum(a, b) if isinstance(b, Tensor) else a.clamp(min=b)
+    return max(a, b)
 
 
 def smaller(a: Tensor | float, b: Tensor | float) -> Tensor:
-    """min(a, b), entry by entry."""
+    """min(a, b), entry by entry; of two numbers the smaller one."""
     a, b = (a, b) if isinstance(a, Tensor) else (b, a)
-    return torch.minimum(a, b) if isinstance(b, Tensor) else a.clamp(max=b)
+    if isinstance(a, Tensor):
+        return torch.minimum(a, b) if isinstance(b, Tensor) else a.clamp(max=b)
+    return min(a, b)
 
 
 def spectral_squared(M: Tensor) -> Tensor:

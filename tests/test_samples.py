@@ -1,6 +1,7 @@
 """What instances are drawn from, files and callables included; which problems an algorithm can be bound to."""
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,40 @@ def test_noise(noise: str, expected: float) -> None:
     clean = (problem.A @ problem.x_true.unsqueeze(-1)).squeeze(-1)
     size = clean.std(-1).mean() if "snr" in noise else 1.0
     assert abs((problem.b - clean).std() - expected * size) < 0.06 * max(expected, 1e-9) * size
+
+
+RATIO = """problem q
+data { shared A in R^(m, n); b in R^m }
+variable { x in R^n }
+recover x from b = A*x : sparse(x)
+sample (m = 200, n = 300, density = 0.5, sigma = 2, snr = inf) {
+  A ~ gaussian(m, n); x_true ~ bernoulli_gaussian(n, density, std = sigma); b = A*x_true + noise(snr = snr)
+}
+"""
+
+
+def test_the_ratio_of_signal_to_noise_and_the_deviation_are_options() -> None:
+    made = check(RATIO).compile()
+    assert made.defaults == {"m": 200, "n": 300, "density": 0.5, "sigma": 2.0, "snr": math.inf}
+    shared = made.sample_shared(generator=torch.Generator().manual_seed(1), **LIKE)
+
+    def draw(**law: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        problem = made.sample(20, **shared, **law, generator=torch.Generator().manual_seed(2), **LIKE)
+        clean = problem.x_true @ shared["A"].T
+        return problem.x_true, clean, problem.b - clean
+
+    x, clean, noise = draw()
+    assert not noise.any() and abs(x[x != 0].std() - 2) < 0.1
+    same, _, noise = draw(snr=20.0)
+    assert torch.equal(x, same) and abs((noise.std(-1) / clean.std(-1)).mean() - 0.1) < 0.005
+    torch.testing.assert_close(draw(sigma=6.0)[0], 3 * x)
+
+
+@pytest.mark.parametrize(("old", "new"), [
+    ("sigma = 2", "sigma = inf"), ("m = 200", "m = inf"), ("snr = inf)", "snr = -inf)"), ("noise(snr = snr)", "noise(std = snr)"),
+])  # fmt: skip
+def test_only_a_ratio_is_infinite(old: str, new: str) -> None:
+    assert codes(RATIO.replace(old, new, 1)) != []
 
 
 def test_shared_numbers_are_tensors() -> None:
@@ -182,6 +217,11 @@ sample (m = 2, n = 3) { A ~ gaussian(m, n); load "signals.npy" { x_true }; b = A
     problem = made.sample(2, torch.ones(2, 3), folder=str(tmp_path))
     np.testing.assert_array_equal(problem.x_true, signals[:2])
     np.testing.assert_array_equal(problem.b, signals[:2].sum(-1, keepdims=True).repeat(2, -1))
+    columns = check(text.replace("{ x_true }", "{ x_true = x' }")).compile()
+    with pytest.raises(ValueError, match=r"x' has the shape \(3, 4\), not \(instances, 3\)"):
+        columns.sample(2, torch.ones(2, 3), folder=str(tmp_path))
+    np.save(tmp_path / "signals.npy", signals.T)
+    np.testing.assert_array_equal(columns.sample(2, torch.ones(2, 3), folder=str(tmp_path)).x_true, signals[:2])
 
 
 @pytest.mark.parametrize(("change", "error", "why"), [

@@ -228,6 +228,7 @@ def test_a_loss_needs_an_x_true_that_is_drawn(tmp_path: Path) -> None:
 
 
 # ---- overriding ------------------------------------------------------------------------------------
+NOISY = LISTA.replace("density = 0.2", "density = 0.2, snr = 40")
 OVERRIDES: list[tuple[str, str, dict[str, Any]]] = [
     (LISTA, "steps=3", {"steps": 3}), (LISTA, "batch=5", {"batch": 5}), (LISTA, "layers=2", {"layers": 2}),
     (LISTA, "seed=4", {"seed": 4}), (LISTA, "patience=2", {"patience": 2}), (LISTA, "clip-norm=0.5", {"clip_norm": 0.5}),
@@ -239,6 +240,9 @@ OVERRIDES: list[tuple[str, str, dict[str, Any]]] = [
     (LISTA, "validate-every=1", {"validate": "validate(every = 1, batch = 16)"}),
     (LISTA, "schedule=layerwise(steps = 1, rates = (1e-2, 1e-3)), joint(steps = 1)",
      {"schedule": "layerwise(steps = 1, rates = (0.01, 0.001)), joint(steps = 1)", "steps": None}),
+    (NOISY, "snr=30", {"sizes": {"m": 6, "n": 10, "density": 0.2, "sigma": 1.0, "snr": 30.0}}),
+    (NOISY, "snr=22.5", {"sizes": {"m": 6, "n": 10, "density": 0.2, "sigma": 1.0, "snr": 22.5}}),
+    (NOISY, "snr=inf", {"sizes": {"m": 6, "n": 10, "density": 0.2, "sigma": 1.0, "snr": "inf"}}),
     (GRADIENT, "search=random(c in [0.1, 1], points = 3)", {"search": "random(c in [0.1, 1.0], points = 3)", "steps": None}),
     (PA, "curriculum=(horizon = 2, every = 1)", {"curriculum": "curriculum(horizon = 2, every = 1)"}),
     (PA, "truncate=2", {"truncate": 2}), (PA, "horizon=3", {"horizon": 3}), (PA, "sparsity=3", {"sizes": {"m": 6, "n": 10, "sparsity": 3}}),
@@ -716,10 +720,14 @@ def test_every_generated_loop_trains(loop: Path, tmp_path: Path) -> None:
     length: dict[str, Any] = {"layers": 3} if "    layers=" in text else {"horizon": 4}
     if "    truncate=" in text:
         length["truncate"] = 2
-    run = Run.create(tmp_path / "run", loop, quiet=True, steps=2, batch=3, validate="every = 1, batch = 4", **sizes, **length)
+    searches = "    search=" in text
+    length |= {"search_points": 2} if searches else {"steps": 2}
+    if "    schedule=" in text:
+        length = {k: v for k, v in length.items() if k != "steps"} | {"schedule": "joint(steps = 2, rate = 1e-2)"}
+    run = Run.create(tmp_path / "run", loop, quiet=True, batch=3, validate="every = 1, batch = 4", **sizes, **length)
     optimizers: list[torch.optim.Optimizer] = []
     make = run.optimizer
     run.optimizer = lambda stage: optimizers.append(make(stage)) or optimizers[-1]  # type: ignore[method-assign,func-returns-value]
     train(run)
     assert run.step == 2 and math.isfinite(run.best)
-    assert optimizers[0].state, "nothing was updated"
+    assert searches or optimizers[0].state, "nothing was updated"

@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from . import optimization, step_size  # noqa: F401 (they register their targets)
+from . import optimization, recovery, step_size  # noqa: F401 (they register their targets)
 from .common import TARGETS, Lab
 
 

@@ -170,7 +170,7 @@ def page(folder: Path) -> str:
             continue
         document = json.loads(path.read_text(encoding="utf-8"))
         parts.append(f"## {each.title}\n\n`{document['command']}`\n\n{_table(document['rows'])}")
-        for title, (heading, *lines) in document["tables"].items():
+        for title, (heading, *lines) in document.get("tables", {}).items():
             parts.append(f"{title}:\n\n{_lines([heading, ['---'] * len(heading), *lines])}")
         if (folder / f"{name}.png").is_file():
             parts.append(f"![{each.title}]({name}.png)\n")

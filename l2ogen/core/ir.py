@@ -334,7 +334,7 @@ class Load:
 
     file: str
     arrays: tuple[tuple[str, Type, str], ...]
-    """(name, its space, the array's name in the file)"""
+    """(name, its space, the array's name in the file, `Y'` for its transpose)"""
     span: Span = field(compare=False, default=Span(0, 0))
 
     @property
@@ -393,3 +393,19 @@ class Problem:
     boxes: tuple[tuple[Node, Node], ...] = ()
     """Lower and upper ends of indicators, where data decide that the first does not exceed the second."""
     tree: Tree = field(repr=False, compare=False, default=Tree())
+
+    @property
+    def drawn(self) -> list[str]:
+        """What `sample` draws, computes or loads."""
+        return [n for d in self.draws for n in ([d.name] if isinstance(d, Draw) else [name for name, *_ in d.arrays])]
+
+    @property
+    def ratios(self) -> set[str]:
+        """Options that stand in `noise(snr = …)`: they may be inf."""
+        return {n for d in self.draws if isinstance(d, Draw) for n in symbols(d.snr, "option")}
+
+    @property
+    def reals(self) -> set[str]:
+        """Options that need not be whole, wherever they start: deviations, shares, ratios."""
+        nodes = [e for d in self.draws if isinstance(d, Draw) for e in (d.std, *(value for _, value in d.options))]
+        return self.ratios | {n for e in nodes for n in symbols(e, "option")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import inf
 
 from ..core import ir
 from ..core.constants import constant
@@ -18,7 +19,7 @@ from .expressions import Expressions, fit, size_of
 
 LAWS: dict[str, tuple[str, ...]] = {
     "gaussian": ("std",), "uniform": ("low", "high"), "bernoulli": ("p",), "rademacher": (),
-    "sparse_gaussian": (), "bernoulli_gaussian": (),
+    "sparse_gaussian": ("std",), "bernoulli_gaussian": ("std",),
 }  # fmt: skip
 """Distributions and their options. Their arguments are sizes; none: one number for each instance."""
 SPARSE = ("sparse_gaussian", "bernoulli_gaussian")
@@ -83,8 +84,12 @@ class Sampling:
     def options(self, block: t.Block) -> Options:
         """The arguments of `sample`: sizes and the rest, with their defaults."""
         options: dict[str, float] = {}
+        ratios = _ratios(block)
         for a in block.arguments:
-            value = constant(self.expressions.lower(a.value)) if isinstance(a, t.Keyword) else None
+            value = None
+            if isinstance(a, t.Keyword):
+                none = isinstance(a.value, t.Name) and a.value.id == "inf" and a.name.id in ratios
+                value = inf if none else constant(self.expressions.lower(a.value))
             if not isinstance(a, t.Keyword) or value is None:
                 self.report.append(catalog.bad_setting(a.span, "sample", "options with default numbers: `m = 250`"))
                 continue
@@ -243,8 +248,15 @@ class Sampling:
             if s.file.endswith(".csv") and item.array.id not in TABLE:
                 meant = nearest(item.array.id, TABLE)
                 self.report.append(catalog.bad_setting(item.array.span, "load", one_of(TABLE) + " of a table", meant))
-            arrays.append((item.name.id, kind, item.array.id))
+            arrays.append((item.name.id, kind, item.array.id + "'" * item.transposed))
         return ir.Load(s.file, tuple(arrays), s.span) if plain else None
+
+
+def _ratios(block: t.Block) -> set[str]:
+    """What stands in `noise(snr = …)`: it may be inf."""
+    calls = [n for s in block.body for n in t.walk(s) if isinstance(n, t.Call) and n.fn.id == "noise"]
+    values = [a.value for c in calls for a in c.args if isinstance(a, t.Keyword) and a.name.id == "snr"]
+    return {n.id for v in values for n in t.walk(v) if isinstance(n, t.Name)}
 
 
 def _names(s: t.Node) -> list[t.Name]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import Any, Literal
 
 from ..core import ir
@@ -71,8 +72,7 @@ def _place(item: t.Setting | t.Loss) -> Span:
 def _known_truth(loss: ir.Node, problem: ir.Problem, span: Span, report: list[Diagnostic]) -> None:
     """Refuse a loss over an x_true that the problem does not draw."""
     truth = f"{problem.variable}_true"
-    drawn = {d.name for d in problem.draws if isinstance(d, ir.Draw)}
-    if ir.symbols(loss, "truth") and truth not in drawn:
+    if ir.symbols(loss, "truth") and truth not in problem.drawn:
         why = f"its `sample` draws no `{truth}`, which the loss names"
         report.append(catalog.problem_misfit(span, problem.name, why))
 
@@ -90,7 +90,10 @@ def _on(
         return None, ()
     options, sizes = dict(problem.options), {}
     for a in e.args if isinstance(e, t.SettingCall) else ():
-        value = number(a.value) if isinstance(a, t.Keyword) else None
+        value = None
+        if isinstance(a, t.Keyword):
+            none = isinstance(a.value, t.Name) and a.value.id == "inf" and a.name.id in problem.ratios
+            value = inf if none else number(a.value)
         if not isinstance(a, t.Keyword) or value is None or value <= 0:
             report.append(catalog.bad_setting(a.span, problem.name, "options with positive numbers: `m = 250`"))
         elif a.name.id in _size_names(problem) and value != int(value):

@@ -131,8 +131,10 @@ class Settings:
         changes = {name: value for name, value in changes.items() if value is not None}
         sizes = dict(self.sizes) | dict(changes.pop("sizes", {}))
         for name in [name for name in changes if name in self.sizes]:
-            sizes[name] = changes.pop(name)
-            if isinstance(self.sizes[name], int) and float(sizes[name]) != int(float(sizes[name])):
+            sizes[name] = _size(name, changes.pop(name))
+            if isinstance(self.sizes[name], float):     # a share, a ratio
+                sizes[name] = float(sizes[name])
+            elif not float(sizes[name]).is_integer():
                 raise ValueError(f"`{name}` must be a whole number > 0, not {sizes[name]!r}")
         for name in sizes:
             if self.sizes and name not in self.sizes:
@@ -161,7 +163,8 @@ class Settings:
 
     def as_dict(self) -> dict[str, Any]:
         """What JSON can hold: numbers, and phrases as text."""
-        return {each.name: v.text(getattr(self, each.name)) for each in fields(self)}
+        sizes = {name: value if math.isfinite(value) else str(value) for name, value in self.sizes.items()}
+        return {each.name: v.text(getattr(self, each.name)) for each in fields(self)} | {"sizes": sizes}
 
     def to_json(self) -> str:
         return json.dumps(self.as_dict(), indent=2) + "\n"
@@ -214,8 +217,8 @@ def _checked(name: str, value: Any) -> Any:
 
 
 def _size(name: str, value: Any) -> float:
-    """m = 20, but density = 0.1"""
+    """m = 20, but density = 0.1; a ratio of signal to noise may be inf"""
     number = _number(value)
-    if isinstance(value, bool) or not isinstance(number, int | float) or not math.isfinite(number) or number <= 0:
+    if isinstance(value, bool) or not isinstance(number, int | float) or not number > 0:
         raise ValueError(f"`{name}` must be a number > 0, not {value!r}")
-    return int(number) if number == int(number) and not isinstance(value, float) else number
+    return int(number) if float(number).is_integer() and not isinstance(value, float) else number

@@ -229,7 +229,7 @@ class Builder(Transformer):
         return make(t.Load, parts, str(parts[1])[1:-1], parts[3], file_span=span_of(parts[1]))
 
     def array(self, parts: list[Any]) -> t.Array:
-        return make(t.Array, parts, name_of(parts[0]), name_of(parts[-1]))
+        return make(t.Array, parts, name_of(parts[0]), name_of(parts[2 * (len(parts) > 1)]), len(parts) > 3)
 
     # -- expressions
     def number(self, parts: list[Any]) -> t.Number:

@@ -284,7 +284,8 @@ class _Printer:
         return f'load "{n.file}" {{ {"; ".join(map(self.text, n.arrays))} }}'
 
     def _Array(self, n: t.Array) -> str:
-        return self.text(n.name) + (f" = {self.text(n.array)}" if n.array != n.name else "")
+        array = self.text(n.array) + self.op("'") * n.transposed
+        return self.text(n.name) + (f" = {array}" if n.array != n.name or n.transposed else "")
 
     def _Broken(self, n: t.Broken) -> str:
         assert self.source is not None

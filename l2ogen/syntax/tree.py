@@ -303,10 +303,11 @@ class Compute(Node):
 
 @dataclass(frozen=True)
 class Array(Node):
-    """`b = Y`: the array Y of a file as b; `b` alone is the array of that name."""
+    """`b = Y`: the array Y of a file as b; `b` alone is the array of that name, `b = Y'` its transpose."""
 
     name: Name
     array: Name
+    transposed: bool = False
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ def algorithm_context(a: ir.Algorithm) -> tuple[dict[str, Any], set[str]]:
         "asks": sorted(set(re.findall(r"problem\.([a-zA-Z_]+)", codes + " ".join(initial))), key=str.lower),
         "fields": step.state_fields, "lines": step.lines,
         "read": [f for f, _ in step.state_fields if _occurs(f, codes)],
-        "uses_k": any(n.role == "iteration" for e in writer.expressions() for n in e.walk()),
+        "uses_k": _occurs("k", codes),
         "networks": [_network(a, n) for n in a.networks],
         "next": [
             *writer.next_names.values(), *([python_name(a.variable)] if writer.before else []),

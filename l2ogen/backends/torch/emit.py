@@ -15,6 +15,7 @@ from ...core.operators import CALLS, OPERATORS, Operator
 
 ATOM, SIGN, PRODUCT, SUM = 5, 3, 2, 1
 TAKES_TENSOR = {*CALLS, "compare", "inner", "norm_1", "norm_2", "norm_2_squared", "norm_inf", "norm_0"}
+TAKES_TENSOR -= {"max", "min", "clip"}
 """Operators whose first argument must be a tensor; the others work on Python numbers too."""
 
 

@@ -61,7 +61,7 @@ def problem_context(p: ir.Problem, needs: frozenset[str] = ALL) -> tuple[dict[st
         "needs": needs,
         "subgrad": "subgrad" in needs and (p.prox is None or p.prox.subgradient is not None),
         "draws": sample_lines(p, emitter.helpers),
-        "truth": next((python_name(n) for n in _drawn(p) if n == f"{p.variable}_true"), None),
+        "truth": next((python_name(n) for n in p.drawn if n == f"{p.variable}_true"), None),
         **options_of(p),
     }  # fmt: skip
     if context["external"]:
@@ -78,10 +78,6 @@ def _nodes(p: ir.Problem) -> list[ir.Node]:
     parts = [p.smooth.value, p.smooth.gradient, p.smooth.lipschitz] if p.smooth else []
     parts += [p.prox.value, p.prox.prox] if p.prox else []
     return [n for part in parts if part is not None for n in part.walk()]
-
-
-def _drawn(p: ir.Problem) -> list[str]:
-    return [n for d in p.draws for n in ([d.name] if isinstance(d, ir.Draw) else [name for name, *_ in d.arrays])]
 
 
 def _smooth(part: ir.SmoothPart | None, emitter: Emitter, needs: frozenset[str]) -> dict[str, Any] | None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ...core import ir
+from ...core.constants import constant
 from ...core.operators import OPERATORS
 from .emit import TAKES_TENSOR, Emitter, size_text
 from .facts import reparametrization
 from .names import attribute, python_name, reserved
 
+PARTIAL = ("over", "power")
+"""Operators that raise for some Python numbers."""
 COSTLY = set(ir.OF_PROBLEM) | {op.name for op in OPERATORS.values() if op.costly}
 
 
@@ -172,13 +175,23 @@ class StepWriter:
             elif p.value is not None:
                 self.prepare(p.value)
                 self.hoist(p.value)
-                if self.emitter.is_plain(p.value) and p.type.kind == "scalar":
+                number = self.number(p.value) if p.type.kind == "scalar" else None
+                if number is not None:
                     self.emitter.plain |= {n for n in node.walk() if n.attr == ("parameter", name)}
-                    self.lines.append(Line(f"{python_name(name)} = {self.emitter.text(p.value)}"))
+                    self.lines.append(Line(f"{python_name(name)} = {number}"))
                 else:
                     self.lines.append(Line(f"{python_name(name)} = {self.emitter.tensor(p.value)}", shape(p.type)))
             else:
                 self.learned(p)
+
+    def number(self, value: ir.Node) -> str | None:
+        """A formula of numbers and k as a Python number; None where it has other symbols, or where a tensor would be
+        inf or nan and Python raises: 1/k at k = 0."""
+        counts = {n for n in value.walk() if n.role == "iteration"}
+        names = self.emitter.names | {("iteration", "k"): "state.k"}
+        python = replace(self.emitter, names=names, plain=self.emitter.plain | counts)
+        safe = all(n.op not in PARTIAL or (n.op == "over" and constant(n.args[1])) for n in value.walk())
+        return python.text(value) if python.is_plain(value) and (safe or not counts) else None
 
     def learned(self, p: ir.Parameter) -> None:
         """The trained value put into its range; behind the last layer what the tail says."""
@@ -252,7 +265,8 @@ class StepWriter:
             or (n.role == "parameter" and self.program.parameter(n.name).kind == "predicted")
             or (n.role == "let" and n.name not in made)  # the output of a network
             or (n.role == "let" and n.name in made and self.emitter.is_plain(made[n.name]))
-            or (n.role in ("let", "parameter") and n.name in made and self.is_whole(made[n.name]))
+            or (n.role in ("let", "parameter") and n not in self.emitter.plain
+                and n.name in made and self.is_whole(made[n.name]))
             for n in e.walk()
         )  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import isfinite
 from typing import Any
 
 from ...core import ir
@@ -14,7 +15,7 @@ from .names import python_name
 
 def options_of(p: ir.Problem) -> dict[str, Any]:
     """Arguments of `sample` with their defaults."""
-    options = [{"name": _option(n), "key": n, "value": literal(v)} for n, v in p.options]
+    options = [{"name": _option(n), "key": n, "value": literal(v, n in p.reals)} for n, v in p.options]
     shared = {d.name for d in p.data if d.shared}
     files = [d for d in p.draws if isinstance(d, ir.Load)]
     loads = [{name in shared for name, *_ in d.arrays} for d in files]
@@ -23,7 +24,7 @@ def options_of(p: ir.Problem) -> dict[str, Any]:
         "loads": {"shared": any(True in load for load in loads), "own": any(False in load for load in loads)},
         "chosen": any(not d.table and False in load for d, load in zip(files, loads, strict=True)),
         "minibatch": "minibatch" in dict(p.options),
-        "minibatch_default": literal(dict(p.options).get("minibatch", 32)),
+        "minibatch_default": literal(dict(p.options).get("minibatch", 32), False),
     }
 
 
@@ -35,9 +36,8 @@ def _option(name: str) -> str:
 def sample_lines(p: ir.Problem, used: set[str]) -> dict[str, list[str]]:
     """The lines that draw instances: those of the shared data, and the rest."""
     shared = {d.name for d in p.data if d.shared}
-    drawn = [n for d in p.draws for n in ([d.name] if isinstance(d, ir.Draw) else [name for name, *_ in d.arrays])]
     names = {("option", n): _option(n) for n, _ in p.options}
-    names |= {(role, name): python_name(name) for name in drawn for role in ("data", "truth")}
+    names |= {(role, name): python_name(name) for name in p.drawn for role in ("data", "truth")}
     writers = {
         "shared": Emitter(names, "torch.zeros({}, **like)".format, helpers=used),
         "own": Emitter(names, "torch.zeros(batch, {}, **like)".format, helpers=used),
@@ -112,5 +112,8 @@ def _load(d: ir.Load, arrays: tuple[tuple[str, Type, str], ...], own: bool) -> s
     return f'({targets}) = {load}("{d.file}", {{{", ".join(shapes)}}}, folder, like{more})'
 
 
-def literal(value: float) -> str:
+def literal(value: float, real: bool) -> str:
+    """A number as Python text; `real`: as a float, though it may be whole, or inf."""
+    if real:
+        return repr(value) if isfinite(value) else 'float("inf")'
     return str(int(value)) if value == int(value) else repr(value)

@@ -41,9 +41,12 @@ def training_context(program: ir.Algorithm) -> tuple[dict[str, Any], set[str]] |
         "algorithm": context, "problem": bound, "arguments": arguments,
         "loss": loss, "term_text": t.term_text, "loss_text": t.loss_text,
         "solved": bool(ir.symbols(t.loss, "solution")),
-        "sizes": {**dict(t.problem.options), **dict(t.sizes)},
+        "sizes": {
+            name: literal(value, name in t.problem.reals)
+            for name, value in {**dict(t.problem.options), **dict(t.sizes)}.items()
+        },
         "settings": {name: _setting(value) for name, value in t.settings},
-        "literal": literal, "final_only": t.reduction is None, "mean": t.reduction == "mean",
+        "final_only": t.reduction is None, "mean": t.reduction == "mean",
         "layered": layered if t.reduction is None and t.get("layers") else [],
         "stages": _stages(t), "scalars": scalars,
     }, emitter.helpers  # fmt: skip

@@ -30,18 +30,20 @@ def soft_ss(v: Tensor, theta: Tensor | float, p: Tensor | float) -> Tensor:
     No gradient flows through the choice.
     """
     size = v.detach().abs()
-    chosen = (size > theta) & (size > quantile(size, 1 - p))
+    chosen = (size > theta) & (size > below_quantile(size, 1 - p))
     return torch.where(chosen, v, soft(v, theta))
 
 
-def quantile(v: Tensor, q: Tensor | float) -> Tensor:
-    """The q-quantile over the last axis, (..., 1), linear between entries; q is a number or (..., 1)."""
-    ordered = v.sort(-1).values
+def below_quantile(v: Tensor, q: Tensor | float) -> Tensor:
+    """The largest entry that is not above the q-quantile (linear between entries) of the last axis, (..., 1).
+
+    What is above the one is above the other. q is a number, which is faster, or (..., 1).
+    """
     last = v.shape[-1] - 1
-    place = (torch.as_tensor(q, dtype=v.dtype, device=v.device) * last).nan_to_num().clamp(0, last)
-    low = place.floor().expand(*v.shape[:-1], 1)
-    below, above = (ordered.gather(-1, i.long()) for i in (low, (low + 1).clamp(max=last)))
-    return below + (place - low) * (above - below)
+    if not isinstance(q, Tensor):
+        return v.kthvalue(1 + int(min(max(q, 0), 1) * last), -1, keepdim=True).values
+    place = (q * last).nan_to_num().clamp(0, last)
+    return v.sort(-1).values.gather(-1, place.expand(*v.shape[:-1], 1).long())
 
 
 def huber(v: Tensor, delta: Tensor | float) -> Tensor:
@@ -51,15 +53,19 @@ def huber(v: Tensor, delta: Tensor | float) -> Tensor:
 
 
 def larger(a: Tensor | float, b: Tensor | float) -> Tensor:
-    """max(a, b), entry by entry."""
+    """max(a, b), entry by entry; of two numbers the larger one."""
     a, b = (a, b) if isinstance(a, Tensor) else (b, a)
-    return torch.maximum(a, b) if isinstance(b, Tensor) else a.clamp(min=b)  # type: ignore[union-attr, arg-type]
+    if isinstance(a, Tensor):
+        return torch.maximum(a, b) if isinstance(b, Tensor) else a.clamp(min=b)
+    return max(a, b)  # type: ignore[return-value]
 
 
 def smaller(a: Tensor | float, b: Tensor | float) -> Tensor:
-    """min(a, b), entry by entry."""
+    """min(a, b), entry by entry; of two numbers the smaller one."""
     a, b = (a, b) if isinstance(a, Tensor) else (b, a)
-    return torch.minimum(a, b) if isinstance(b, Tensor) else a.clamp(max=b)  # type: ignore[union-attr, arg-type]
+    if isinstance(a, Tensor):
+        return torch.minimum(a, b) if isinstance(b, Tensor) else a.clamp(max=b)
+    return min(a, b)  # type: ignore[return-value]
 
 
 def nonzeros(v: Tensor) -> Tensor:
@@ -342,7 +348,9 @@ def bernoulli_gaussian(*shape: int, density: float, generator: torch.Generator |
 
 
 def with_noise(v: Tensor, snr: float, generator: torch.Generator | None) -> Tensor:
-    """v plus Gaussian noise of `snr` dB below the standard deviation of each instance's entries."""
+    """v plus Gaussian noise of `snr` dB below the standard deviation of each instance's entries; with inf, v."""
+    if snr == float("inf"):
+        return v
     noise = torch.randn(v.shape, generator=generator, dtype=v.dtype, device=v.device)
     return v + noise * v.std(-1, keepdim=True) * 10 ** (-snr / 20)
 
@@ -371,6 +379,7 @@ def load_arrays(
     """Arrays of an .npz or .npy file in `folder`, else in the folder that L2OGEN_DATA names.
 
     With `batch` their first axis counts instances, of which so many are taken; a single number stands for all of them.
+    `x'` is the transpose of the array x.
     Raises FileNotFoundError; ValueError for a missing array, another shape, too few instances, numbers not finite.
     """
     import numpy as np
@@ -378,18 +387,20 @@ def load_arrays(
     path = data_file(file, folder)
     content = np.load(path, allow_pickle=False)
     found = []
-    for name, shape in shapes.items():
+    for key, shape in shapes.items():
+        name = key.removesuffix("'")
         if file.endswith(".npz") and name not in content:
             raise ValueError(f"{path} has no array {name}, but {', '.join(content)}")
         array = content[name] if file.endswith(".npz") else content
         if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
             raise ValueError(f"{path}: {name} holds something else than finite numbers")
+        array = array.T if key != name else array
         single = not shape and array.size == 1  # of a number for each instance; else (count,) or (count, 1)
         own = batch is not None and not single
         fits = single or array.shape[own:] == shape or (not shape and array.shape[own:] == (1,))
         if not fits or (own and not array.ndim):
             wanted = ("instances", *shape) if own else shape
-            raise ValueError(f"{path}: {name} has the shape {array.shape}, not ({', '.join(map(str, wanted))})")
+            raise ValueError(f"{path}: {key} has the shape {array.shape}, not ({', '.join(map(str, wanted))})")
         values = torch.as_tensor(array, **like)
         if single:
             values = values.reshape(1)
