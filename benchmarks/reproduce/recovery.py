@@ -30,6 +30,8 @@ class Run:
     trained: Trained
     seconds: float
     seconds_before: float = 0.0
+    kept: bool = False
+    """Whether no step improved on the run that it starts from, so that these are still those weights."""
 
     @property
     def total(self) -> float:
@@ -48,6 +50,8 @@ class Recovery:
     def train(self, name: str, spec: str, *, snr: float = math.inf, warm: tuple[str, Run] | None = None,
               **settings: Any) -> Run:
         """The spec, trained at a ratio of signal to noise; `warm`: the name of the run that it starts from, and it."""
+        from l2ogen.runtime import checkpoint
+
         settings = {"snr": snr, "seed": SEED, **settings}
         if warm is not None:
             settings["warm"] = str(self.lab.runs / warm[0])
@@ -56,7 +60,10 @@ class Recovery:
         else:
             settings["on"] = "published_coding"
         trained, seconds = self.lab.trained(name, spec, **settings)
-        return Run(trained, seconds, warm[1].total if warm is not None else 0.0)
+        if warm is None:
+            return Run(trained, seconds)
+        _, meta = checkpoint.load(self.lab.runs / name / "weights.safetensors")
+        return Run(trained, seconds, warm[1].total, kept=meta["step"] == 0)
 
     def nmse(self, run: Run, *, snr: float = math.inf, **law: float) -> list[float]:
         """NMSE in dB after each layer, k = 0 .. K: 10*log10 of a ratio of sums over 1000 published test signals.
@@ -89,7 +96,11 @@ def _few(spec: str, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def _row(result: Result, name: str, curve: Sequence[float], run: Run, **more: Any) -> None:
     """The last layer of a curve beside the published number."""
+    if run.kept:  # a number of another network: nothing is reached by it
+        more["note"] = "no step improved on the network that it starts from, whose number this is"
     result.row(name, curve[-1], "dB", seed=SEED, seconds=run.total, **more)
+    if run.kept:
+        result.rows[-1].reached = False if "goal" in more else None
 
 
 def _figure(panels: Mapping[str, Mapping[str, Sequence[float | None]]], across: str, along: str) -> Figure:
@@ -217,7 +228,7 @@ def tilista(lab: Lab) -> Result:
     A = made.trained.shared["A"]
     weights: dict[str, Any] = {"A": A, "analytic W": start[1].trained.model.W, "TiLISTA's W": made.trained.model.W}
     for name, W in weights.items():
-        goal = 0.22 if name == "TiLISTA's W" else None
+        goal = 0.22 if name == "TiLISTA's W" and not made.kept else None
         result.row(f"coherence of {name}, unit diagonal", _off_diagonal(W, A)[1], "", goal=goal)
         result.curve("largest |w_i'a_j| of each column, sorted", name, _largest(W, A))
     result.figure = _figure(result.curves, "layer $k$, column", "NMSE (dB), coherence")
