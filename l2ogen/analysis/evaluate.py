@@ -133,7 +133,10 @@ class Evaluation:
         for place, output in enumerate(s.outputs):
             # a network with a memory answers every call in its own way
             key = (output,) if net.recurrent else (str(place), *map(str, inputs))
-            value = self.network_output(net, self.model.named(net.name, key, within), vanishing)
+            name = self.model.named(net.name, key, within)
+            if net.recurrent:
+                self.model.remembering[name] = net.name
+            value = self.network_output(net, name, vanishing)
             self.model.undefined |= free(value) if undefined else set()
             self.lets[output] = value
 

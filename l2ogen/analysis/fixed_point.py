@@ -173,8 +173,20 @@ def _discharge(o: Obligation, model: Model) -> list[_Part]:
         elif atom.name in model.differences:
             parts += _difference(op, atom, model)
         else:
-            parts.append(_one(op, atom, model))
+            part = _one(op, atom, model)
+            if part.state == "never" and _settles(o.vector, atom, model):
+                net = model.remembering[atom.name]
+                part = replace(part, state="unknown", text=f"calls of `{net}`, which may come to agree")
+            parts.append(part)
     return parts
+
+
+def _settles(v: Vector, atom: Atom, model: Model) -> bool:
+    """Whether an answer of a network with memory cancels with its other answers, once all of them are the same."""
+    name = model.remembering.get(atom.name)
+    answers = [a for a in v.atoms if name is not None and model.remembering.get(a.name) == name]
+    total = sum((v.part(a) for a in answers), Operator())
+    return len(answers) > 1 and total.is_zero
 
 
 def _difference(op: Operator, atom: Atom, model: Model) -> list[_Part]:

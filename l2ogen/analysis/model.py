@@ -32,6 +32,8 @@ class Model:
     """Names of what is not defined at the solution."""
     jumping: set[str] = field(default_factory=set)
     """Names of what is not continuous there."""
+    remembering: dict[str, str] = field(default_factory=dict)
+    """An answer of a recurrent network -> the network."""
     small: set[str] = field(default_factory=set)
     """Names of what tends to 0 there."""
     differences: dict[str, Vector] = field(default_factory=dict)

@@ -36,6 +36,8 @@ class Meeting(Growing):
     """Values that tend to those of `ends`; without a sequence in the name they are there from the start."""
 
     ends: dict[str, Array] = field(default_factory=dict)
+    held: tuple[str, ...] = ()
+    """Predicted values that side conditions were looked at for: one value each."""
 
     def value(self, p: ir.Parameter, index: int, space: Space) -> Value:
         begun = super().value(p, 0, space)
@@ -47,7 +49,8 @@ class Meeting(Growing):
         return np.float64(made) if made.ndim == 0 else made
 
     def predicted(self, p: ir.Parameter, k: int, space: Space) -> Value | None:
-        return self.value(p, k, space) if p.name in self.ends else super().predicted(p, k, space)
+        held = p.name in self.ends or p.name in self.held
+        return self.value(p, k, space) if held else super().predicted(p, k, space)
 
 
 def met(
@@ -91,7 +94,8 @@ def meeting(
         try:
             ends = system.solved()
             if ends is not None and system.allows(ends):
-                return replace(made, ends=ends)
+                predicted = [p.name for p in program.parameters if p.kind == "predicted"]
+                return replace(made, ends=ends, held=tuple(n for n in predicted if any(n in s for s in sides)))
         except (Unmeasurable, CannotRun, sp.SympifyError, TypeError, ValueError, KeyError, np.linalg.LinAlgError):
             return None
     return None

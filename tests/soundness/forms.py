@@ -58,7 +58,10 @@ class Reader:
 
     def scalar(self, c: sp.Expr) -> float:
         names, function = compiled(c)
-        value = complex(function(*(complex(self.of_name(name)) for name in names)))
+        try:
+            value = complex(function(*(complex(self.of_name(name)) for name in names)))
+        except ZeroDivisionError:  # 1/k at k = 0
+            return float("nan")
         return float(value.real) if value.imag == 0 else float("nan")
 
     def apply(self, word: Word, v: Array) -> Array:

@@ -14,7 +14,7 @@ from l2ogen.analysis.numeric.parameters import Parameters
 from l2ogen.analysis.numeric.ranges import Space
 from l2ogen.core import ir
 
-BLOCKS = (0, 100, 10**4, 10**6)
+BLOCKS = (0, 100, 10**4, 10**6, 10**8)
 """Where runs at the solution look; schedules in k have come down by then."""
 LENGTH = 6
 EPS = float(np.finfo(float).eps)
@@ -46,17 +46,18 @@ class Stay:
     def holds(self) -> bool:
         """Whether they vanish, at once or in the limit; nan does not."""
         last = self.residuals[-1]
-        if np.isfinite(last) and len(self.residuals) >= len(BLOCKS):  # like 1/sqrt(k), from k = 10^4 to 10^6
-            fourth, third = self.residuals[len(BLOCKS) - 1], self.residuals[len(BLOCKS) - 2]
-            if max(fourth, last) <= 0.11 * third and third <= max(self.residuals[:2]):
+        if np.isfinite(last) and len(self.residuals) >= len(BLOCKS):  # like 1/sqrt(k), over the last two blocks
+            end, before = self.residuals[len(BLOCKS) - 1], self.residuals[len(BLOCKS) - 2]
+            if max(end, last) <= 0.11 * before and before <= max(self.residuals[:2]):
                 return True
         return bool(np.isfinite(last) and last <= max(self.tolerance, 2e-2 * max(self.residuals[:2])))
 
     @property
     def fails(self) -> bool:
         """Whether the last of them are far from 0, and do not get smaller."""
-        *_, last = self.residuals
-        return not last <= max(1e-10 * self.scale, 0.05 * self.residuals[:2][-1])
+        *_, before, last = [np.inf, *self.residuals]
+        small = 1e-10 * self.scale
+        return not last <= max(small, 0.05 * self.residuals[:2][-1]) or bool(last > max(small, 0.25 * before))
 
 
 def stay(
