@@ -48,7 +48,7 @@ class Stay:
         last = self.residuals[-1]
         if np.isfinite(last) and len(self.residuals) >= len(BLOCKS):  # like 1/sqrt(k), over the last two blocks
             end, before = self.residuals[len(BLOCKS) - 1], self.residuals[len(BLOCKS) - 2]
-            if max(end, last) <= 0.11 * before and before <= max(self.residuals[:2]):
+            if max(end, last) <= 0.11 * before and before <= 1e-2 * self.scale:
                 return True
         return bool(np.isfinite(last) and last <= max(self.tolerance, 2e-2 * max(self.residuals[:2])))
 
@@ -56,7 +56,7 @@ class Stay:
     def fails(self) -> bool:
         """Whether the last of them are far from 0, and do not get smaller."""
         *_, before, last = [np.inf, *self.residuals]
-        small = 1e-10 * self.scale
+        small = 10 * self.tolerance
         return not last <= max(small, 0.05 * self.residuals[:2][-1]) or bool(last > max(small, 0.25 * before))
 
 
