@@ -137,7 +137,7 @@ def _decibel(result: Result) -> None:
 # ---- ALISTA ----------------------------------------------------------------------------------------
 def _alista(world: Recovery, snr: float = math.inf) -> tuple[str, Run]:
     name = "alista" if snr == math.inf else f"alista_{snr:g}"
-    return name, world.train(name, "alista", snr=snr)
+    return name, world.train(name, "alista:geometric", snr=snr)
 
 
 @target("alista", "ALISTA: the analytic weight, and recovery without noise, at 40 dB and at 20 dB")
@@ -219,7 +219,7 @@ def tilista(lab: Lab) -> Result:
     world, result = Recovery(lab), Result()
     start = _alista(world)
     cpss = world.train("lista_cpss", "lista_cpss:scaled", warm=start)
-    made = world.train("tilista", "tilista", warm=start)
+    made = world.train("tilista", "tilista:geometric", warm=start)
     curves = {"LISTA-CPSS": world.nmse(cpss), "TiLISTA": world.nmse(made), "ALISTA": world.nmse(start[1])}
     for name, curve in curves.items():
         result.curve("no noise", name, curve)

@@ -74,9 +74,11 @@ def changed(spec: api.Spec, values: Mapping[str, str]) -> tuple[api.Spec, dict[s
     for name, text in values.items():
         number = _number(name, text)
         if name in dict(program.options):
-            if (value := dict(program.options)[name]) == int(value) and number != int(number):
+            value = float(dict(program.options)[name])
+            whole = float(number).is_integer()  # not for inf, which a ratio of signal to noise may be
+            if name not in program.reals and value.is_integer() and not whole:
                 raise ValueError(f"`{name}` is a whole number, such as {value:g}, not {text}")
-            sizes[name] = int(number) if number == int(number) else number
+            sizes[name] = int(number) if whole and name not in program.reals else number
         else:
             edits += [(start, end, word.format(f"{number:.12g}")) for start, end, word in places[name]]
     source = spec.checked.source.text
