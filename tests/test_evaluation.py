@@ -300,7 +300,7 @@ def test_a_run_on_a_shifted_problem_keeps_its_sizes_and_dictionary(trained: Path
     found = run(str(trained / "small"), "--set", "snr=10", *QUICK, "-o", "shifted")
     assert found.exit_code == 0, found.output
     document = json.loads(Path("shifted.json").read_text())
-    assert document["settings"]["sizes"] == {"m": 6, "n": 10, "density": 0.1} and document["notes"][-1].startswith("times")
+    assert document["settings"]["sizes"] == {"m": 6, "n": 10, "density": 0.1, "sigma": 1.0, "snr": 10.0} and document["notes"][-1].startswith("times")
     assert "sparse_coding, snr = 10" in found.output
     on = run(str(trained / "small"), "--on", "sparse_coding", *QUICK)
     assert on.exit_code == 0 and "another A" not in on.output

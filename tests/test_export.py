@@ -39,7 +39,7 @@ def assert_same(file: Path, model: Any, problem: Any, iterations: int, data: tup
     torch.testing.assert_close(loaded(file)(*data), expected, rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.parametrize(("name", "settings"), [("lista_cpss", {"layers": 3, "density": 0.5}), ("hyperlista", {"layers": 3, "density": 0.5})])
+@pytest.mark.parametrize(("name", "settings"), [("lista_cpss", {"layers": 3, "density": 0.5}), ("hyperlista", {"layers": 3, "density": 0.5, "search": "grid(c1 in [0.05, 0.1], points = 2)"})])
 def test_recovery_networks(name: str, settings: dict[str, Any], tmp_path: Path) -> None:
     run = trained(name, tmp_path / "run", **settings)
     file = run.export(tmp_path / "out.pt2")

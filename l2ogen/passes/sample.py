@@ -54,9 +54,9 @@ class Sampling:
             made = self.load(s) if isinstance(s, t.Load) else self.draw(s)
             if made is not None:
                 draws.append(made)
-        for datum in self.data:
-            if datum.name not in self.drawn and datum.name not in self.scope.broken:
-                self.report.append(catalog.data_not_sampled(datum.span, datum.name))
+        missing = [d for d in self.data if d.name not in self.drawn and d.name not in self.scope.broken]
+        if missing:
+            self.report.append(catalog.data_not_sampled(missing[0].span, [d.name for d in missing]))
         return options, self.once(draws)
 
     def once(self, draws: list[ir.Draw | ir.Load]) -> tuple[ir.Draw | ir.Load, ...]:
@@ -99,7 +99,10 @@ class Sampling:
                 decl.declare(self.scope, self.report, Symbol(a.name.id, "option", SCALAR, a.name.span))
             else:
                 known.role, known.uses = "option", 1
+        named = {a.name.id for a in block.arguments if isinstance(a, t.Keyword)}  # with a default that is none: said above
         for name, sym in self.scope.table.items():
+            if sym.role == "size" and name in named:
+                sym.role = "option"
             if sym.role == "size":
                 what, example = f"a default for the size `{name}`", f"sample ({name} = 100)"
                 self.report.append(catalog.missing_part(block.keyword_span, what, example))

@@ -182,7 +182,7 @@ class Brackets:
         )
 
     def opens_block(self, i: int) -> bool:
-        if self.head_of_block(i) or self.starts(i):
+        if self.head_of_block(i) or self.starts(i) or self.kind(i - 1) == "STRING":  # load "file" {
             return True
         if self.parentheses or self.unmatched(self.kinds(i + 1), "RPAR"):
             return False

@@ -25,7 +25,7 @@ from .networks import Network, of_scalars
 
 def layers(w: Weights) -> Iterator[tuple[int, Callable[[str], Array]]]:
     """k = 0, 1, ... and what a per-layer weight is called there: the last layer's for ever"""
-    last = sum(name.startswith("theta.") for name in w) - 1
+    last = sum(name.startswith(("theta.", "s.")) for name in w) - 1
     for k in itertools.count():
         yield k, lambda name, k=k: w[f"{name}.{min(k, last)}"]  # type: ignore[misc]
 
@@ -60,6 +60,30 @@ def lista_cpss(w: Weights, p: Instance) -> States:
     x = p.zero
     for k, of in layers(w):
         x = soft_ss(x + of("W") @ (p.b - p.A @ x), at_least(of("theta"), 0), share(k, 0.13))
+        yield {"x": x}
+
+
+def residual(selection: bool, base: float = 0.8, start: float = 0.5, most: float = 0.13) -> Callable[[Weights, Instance], States]:
+    """x + gamma_k*W_k*(b - A*x) + D_k*x by thresholds base^k*s_k; the fact s > 0 keeps a thousandth of where s starts"""
+    def states(w: Weights, p: Instance) -> States:
+        x = p.zero
+        for k, of in layers(w):
+            scale = of("gamma") if "gamma.0" in w else 1.0
+            v = x + scale * (of("W") @ (p.b - p.A @ x))
+            v = v + of("D") @ x if "D.0" in w else v
+            theta = base**k * at_least(of("s"), 1e-3 * start)
+            x = soft_ss(v, theta, share(k, most)) if selection else soft(v, theta)
+            yield {"x": x}
+    return states
+
+
+def geometric(w: Weights, p: Instance) -> States:
+    """One matrix for all layers, learned or computed, with thresholds 0.72^k*s_k"""
+    W = w["W"] if "W" in w else analytic_weight(p.A)
+    x = p.zero
+    for k, of in layers(w):
+        theta = 0.72**k * at_least(of("s"), 7.5e-4)
+        x = soft_ss(x + of("gamma") * (W.T @ (p.b - p.A @ x)), theta, share(k, 0.13))
         yield {"x": x}
 
 

@@ -56,7 +56,7 @@ class Stay:
     def fails(self) -> bool:
         """Whether the last of them are far from 0, and do not get smaller."""
         *_, before, last = [np.inf, *self.residuals]
-        small = 10 * self.tolerance
+        small = 1e-10 * min(self.scale, 1e4)  # what grows with k makes the scale too large
         return not last <= max(small, 0.05 * self.residuals[:2][-1]) or bool(last > max(small, 0.25 * before))
 
 

@@ -30,9 +30,12 @@ def unknown_claim(span: Span, word: str, meant: str | None, known: list[str], wh
     return Diagnostic("L2O604", f"`{word}` is no {what}", span, "", help, fix=replacement(span, word, meant))
 
 
-def data_not_sampled(span: Span, name: str) -> Diagnostic:
-    help = f"add a line `{name} ~ …` or `{name} = …` to `sample`"
-    return Diagnostic("L2O605", f"`{name}` is never drawn", span, "declared here", help)
+def data_not_sampled(span: Span, names: list[str]) -> Diagnostic:
+    """All at once: one line that loads them may be missing. The span is that of the first."""
+    verb = "are" if len(names) > 1 else "is"
+    help = f"add a line `{names[0]} ~ …` or `{names[0]} = …` to `sample`"
+    shown = ", ".join(f"`{name}`" for name in names)
+    return Diagnostic("L2O605", f"{shown} {verb} never drawn", span, "declared here", help)
 
 
 def problem_misfit(span: Span, problem: str, why: str, notes: tuple[Note, ...] = ()) -> Diagnostic:
