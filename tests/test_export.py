@@ -21,7 +21,8 @@ LASSO = l2ogen.load("lasso").compile()
 
 
 def trained(name: str, folder: Path, **settings: Any) -> Trained:
-    return l2ogen.load_run(train(Run.create(folder, ROOT / f"generated/{name}_train.py", **(FEW | settings))).folder)
+    few = {key: value for key, value in FEW.items() if key != "steps" or "search" not in settings}
+    return l2ogen.load_run(train(Run.create(folder, ROOT / f"generated/{name}_train.py", **(few | settings))).folder)
 
 
 def drawn(run: Trained, batch: int) -> Any:

@@ -8,7 +8,7 @@ SHOWN_BY = {
     "the sign of the gradient": 19, "what states leave behind": 110, "readings": 19, "circles of states": 19,
     "factors of averages": 112, "equilibria that move": 0, "all letters commute": 50,
     "diagonals commute with matrices": 50, "transposes": 66, "unbounded factors": 51, "growing schedules": 47,
-    "everything vanishes": 1, "limits of schedules": 67, "ranges exclude 0": 55, "coefficients that cross 0": 0,
+    "everything vanishes": 1, "limits of schedules": 67, "ranges exclude 0": 4, "coefficients that cross 0": 0,
     "sign(0) = 0": 0, "0/0 = 0": 6, "names without arguments": 23, "gradients anywhere": 1,
     "the weight of the l1 norm": 19, "ends of ranges": 4, "steps with momentum": 0, "the size of momentum": 0,
     "biases of certificates": 54, "b2": 9, "b1": 4, "relaxed steps": 5, "the residual of data": 63,

@@ -99,7 +99,7 @@ class Sampling:
                 decl.declare(self.scope, self.report, Symbol(a.name.id, "option", SCALAR, a.name.span))
             else:
                 known.role, known.uses = "option", 1
-        named = {a.name.id for a in block.arguments if isinstance(a, t.Keyword)}  # with a default that is none: said above
+        named = {a.name.id for a in block.arguments if isinstance(a, t.Keyword)}  # a bad default is said above
         for name, sym in self.scope.table.items():
             if sym.role == "size" and name in named:
                 sym.role = "option"

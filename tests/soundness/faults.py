@@ -176,6 +176,12 @@ def numbered(i: int) -> Rule:
 PROXIMAL = "problem { f(x) : convex, smooth(L); r(x) : convex, proximable; minimize f(x) + r(x) }"
 SMOOTH = "problem { f(x) : convex, smooth(L); minimize f(x) }"
 RARE = {
+    "ranges exclude 0": f"""algorithm Rare
+{PROXIMAL}
+parameters {{ learned c in R with 0 <= c <= 1 }}
+state {{ x in R^n = 0 }}
+update {{ x+ = prox_{{r, 1/L}}(x - 1/L*grad f(x) - c*x) }}
+""",
     "equilibria that move": f"""algorithm Rare
 {PROXIMAL}
 networks {{ phi = mlp(hidden = 3) }}
