@@ -29,12 +29,13 @@ def at_least(low: float) -> Bounds:
 STEP, UNIT = over_L(0, 2), two_sided(0, 2)
 ENVELOPE: Bounds = (lambda L, k: -1 / (k + 1) ** 2, lambda L, k: 1 / (k + 1) ** 2, 0)
 THETA = {"theta_k": at_least(0)}
+FALLS, FALLS_HALF = {"s_k": at_least(7.5e-4)}, {"s_k": at_least(5e-4)}
 RANGES: dict[str, dict[str, Bounds]] = {
     **dict.fromkeys(["ada_lista", "lista", "lista_cp", "lista_ss", "lista_cpss", "alista", "alista:plain", "tilista",
                      "tilista:plain", "lista:free"], THETA),
     **dict.fromkeys(["alista:geometric", "tilista:geometric", "lista_cpss:scaled", "lista_ss:residual"],
-                    {"s_k": at_least(7.5e-4)}),
-    **dict.fromkeys(["lista_cp:analytic", "lista:residual"], {"s_k": at_least(5e-4)}),
+                    FALLS),
+    **dict.fromkeys(["lista_cp:analytic", "lista:residual"], FALLS_HALF),
     "composite_form": {"P": STEP, "b": ENVELOPE},
     "horizon_one": {"P1": STEP, "P2": over_L(-2, 2), "A": two_sided(-2, 2), "B": two_sided(-2, 2), "b1": ENVELOPE,
                     "b2": ENVELOPE},
