@@ -59,7 +59,7 @@ def _whatever_the_parameters(model: Model, found: FixedPoint) -> FixedPoint:
     shown = [w for w in witnesses if w is not None]
     if len(shown) < len(drawn) or np.ptp([w["residual"] for w in shown]) > 1e-12:
         return found
-    text = f"||x+ - x*|| = {shown[0]['residual']:.3g} on the LASSO with A = I, whatever the parameters"
+    text = f"||x+ - x*|| = {shown[0]['residual']:.3g} on the LASSO with A = I, for all parameters drawn"
     return replace(found, verdict="refuted", residual=text, reason=text, witness=shown[0])
 
 
