@@ -22,7 +22,7 @@ from l2ogen.analysis.convergence import Convergence
 from l2ogen.analysis.report import Report, TargetReport, examine
 from l2ogen.core import ir
 
-RULES = rules(seed=3, count=24)
+RULES = rules(seed=3, count=60)
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
 
@@ -40,7 +40,7 @@ def test_verdicts_hold(i: int) -> None:
 def test_rules_are_of_all_kinds() -> None:
     """A generator of rules about which nothing can be said would test nothing."""
     verdicts = Counter(t.fixed_point.verdict for i in range(len(RULES)) for t in report(i).targets[:1])
-    assert min(verdicts["proved"], verdicts["refuted"]) >= len(RULES) / 8, verdicts
+    assert min(verdicts["proved"], verdicts["refuted"]) >= len(RULES) / 5, verdicts
 
 
 # ---- certificates ----------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ truncated backpropagation calls step() many times, and a `schedule` changes whic
 from __future__ import annotations
 
 import atexit
+import importlib
 import os
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -39,6 +40,9 @@ def join(device: torch.device) -> None:
         return
     if device.type == "cuda":
         torch.cuda.set_device(device)
+    # Its functions take the default group as a default argument. Imported later (an optimizer imports it), they would
+    # keep the group beyond atexit, and a thread of gloo that ends during the interpreter's shutdown aborts the process.
+    importlib.import_module("torch.distributed.nn.functional")
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     atexit.register(dist.destroy_process_group)
 
