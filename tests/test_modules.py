@@ -13,7 +13,8 @@ from torch import Tensor
 
 NAMES = sorted(REFERENCES)
 # no derivative reaches these: x_0 = 0, and the choice of the support
-FLAT = {"lista:free": ["W2.0"], "lista:residual": ["D.0"], "lista_ss:residual": ["D.0"], "lista": ["W2.0"], "lista_ss": ["W2.0"], "hyperlista": ["c3"]}
+FLAT = {"lista:free": ["W2.0"], "lista:residual": ["E.0"], "lista_ss:residual": ["E.0"], "lista_ss:noisy": ["E.0"],
+        "lista": ["W2.0"], "lista_ss": ["W2.0"], "hyperlista": ["c3"]}  # fmt: skip
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -293,13 +294,12 @@ COORDINATE = 4 * 20 * (2 + 20 + 2) + 4 * 20 * (20 + 20 + 2)  # weights of an LST
 PA = COORDINATE + 20 * 21 + 2 * 21
 SIZES: dict[str, int] = {
     **dict.fromkeys(["adam", "adam:usual", "adam_hd", "fista", "fista_restart", "gd", "gd_momentum", "ista", "ppa"], 0),
-    **dict.fromkeys(["lista", "lista_ss"], 16 * (250 * 500 + 500 * 500 + 1)),
-    **dict.fromkeys(["lista:free", "lista:residual"], 16 * (250 * 500 + 500 * 500 + 1)),
-    "lista_ss:residual": 16 * (250 * 500 + 500 * 500 + 2),
-    **dict.fromkeys(["lista_cp", "lista_cp:analytic", "lista_cpss"], 16 * (250 * 500 + 1)),
-    "lista_cpss:scaled": 16 * (250 * 500 + 2),
+    **dict.fromkeys(["lista", "lista_ss", "lista:free"], 16 * (250 * 500 + 500 * 500 + 1)),
+    **dict.fromkeys(["lista:residual", "lista_ss:residual", "lista_ss:noisy"], 16 * (250 * 500 + 500 * 500 + 3)),
+    **dict.fromkeys(["lista_cp", "lista_cpss"], 16 * (250 * 500 + 1)),
+    **dict.fromkeys(["lista_cp:analytic", "lista_cpss:scaled", "lista_cpss:noisy"], 16 * (250 * 500 + 3)),
     **dict.fromkeys(["tilista", "tilista:plain", "tilista:geometric"], 250 * 500 + 2 * 16),
-    **dict.fromkeys(["alista", "alista:plain", "alista:geometric"], 2 * 16),
+    **dict.fromkeys(["alista", "alista:plain", "alista:geometric", "alista:noisy"], 2 * 16),
     "hyperlista": 3,
     "ada_lista": 2 * 250 * 250 + 2 * 10,
     "na_alista": 84_610,

@@ -199,3 +199,10 @@ def test_what_vanishes_times_a_prediction_needs_a_bound(bound: str, verdict: str
     """A predicted vector is held to be no smaller a risk than a predicted matrix."""
     text = spec(COMPOSITE, "x+ = prox_{r, a}(x - a*grad f(x) - 1/(k + 1)*b)", f"fixed a in R = 1/L; predicted b in R^n = phi(x){bound}", PER_COORDINATE)
     assert targets(text)[0].fixed_point.verdict == verdict
+
+
+def test_a_state_that_starts_at_another_is_asked_for_its_sign() -> None:
+    """v >= 0 for the root needs s >= 0, which v's start names: once an endless regress."""
+    text = SMOOTH + ("state { x, s in R^n = 0; v in R^n = s }\nupdate { g = grad f(x); s+ = s + g .* g; "
+                     "v+ = 0.9*v + 0.1*(g .* g); x+ = x - 0.1*g ./ (sqrt(v+) + 1e-8) }\n")
+    assert targets("algorithm Trap\n" + text)[0].fixed_point.verdict == "proved"

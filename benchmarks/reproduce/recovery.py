@@ -137,7 +137,7 @@ def _decibel(result: Result) -> None:
 # ---- ALISTA ----------------------------------------------------------------------------------------
 def _alista(world: Recovery, snr: float = math.inf) -> tuple[str, Run]:
     name = "alista" if snr == math.inf else f"alista_{snr:g}"
-    return name, world.train(name, "alista:geometric", snr=snr)
+    return name, world.train(name, "alista:geometric" if snr >= 40 else "alista:noisy", snr=snr)
 
 
 @target("alista", "ALISTA: the analytic weight, and recovery without noise, at 40 dB and at 20 dB")
@@ -175,17 +175,22 @@ def _off_diagonal(W: Tensor, A: Tensor) -> tuple[float, float]:
 
 # ---- the LISTA family ------------------------------------------------------------------------------
 def _family(world: Recovery, snr: float) -> dict[str, Run]:
-    """Each starts from the one that has fewer weights: ALISTA -> LISTA-CPSS -> LISTA-SS, LISTA-CP -> LISTA."""
-    end = "" if snr == math.inf else f"_{snr:g}"
+    """Each starts from the one that has fewer weights, with selection of the support and without:
+    ALISTA -> LISTA-CPSS -> LISTA-SS, ALISTA without selection -> LISTA-CP -> LISTA."""
+    clean = snr == math.inf
+    end = "" if clean else f"_{snr:g}"
     start = _alista(world, snr)
     found = {"ALISTA": start[1]}
     cpss = f"lista_cpss{end}"
-    found["LISTA-CPSS"] = world.train(cpss, "lista_cpss:scaled", snr=snr, warm=start)
-    found["LISTA-SS"] = world.train(f"lista_ss{end}", "lista_ss:residual", snr=snr, warm=(cpss, found["LISTA-CPSS"]))
-    cp, clean = f"lista_cp{end}", world.train("lista_cp", "lista_cp:analytic")
-    more: dict[str, Any] = {"warm": ("lista_cp", clean), "steps": 200, "rate": 2e-4}
-    found["LISTA-CP"] = clean if snr == math.inf else world.train(cp, "lista_cp:analytic", snr=snr, **more)
-    found["LISTA"] = world.train(f"lista{end}", "lista:residual", snr=snr, warm=(cp, found["LISTA-CP"]))
+    found["LISTA-CPSS"] = world.train(cpss, "lista_cpss:scaled" if clean else "lista_cpss:noisy", snr=snr, warm=start)
+    found["LISTA-SS"] = world.train(f"lista_ss{end}", "lista_ss:residual" if clean else "lista_ss:noisy", snr=snr,
+                                    warm=(cpss, found["LISTA-CPSS"]))
+    plain = "alista_plain", world.train("alista_plain", "alista:plain")
+    cp = "lista_cp", world.train("lista_cp", "lista_cp:analytic", warm=plain)
+    if not clean:
+        cp = f"lista_cp{end}", world.train(f"lista_cp{end}", "lista_cp:analytic", snr=snr, warm=cp, rate=1e-2)
+    found["LISTA-CP"] = cp[1]
+    found["LISTA"] = world.train(f"lista{end}", "lista:residual", snr=snr, warm=cp)
     return found
 
 

@@ -111,15 +111,19 @@ def _below_one(node: Node, model: Model, strict: bool) -> bool:
 
 
 def nonnegative_states(model: Model) -> set[str]:
-    """States that start >= 0 and stay so: each update is >= 0 wherever these states are."""
+    """States that start >= 0 and stay so: each start and update is >= 0 wherever these states are. The largest such
+    set, found from all of them."""
     if model.nonnegative is None:
         program = model.program
-        updates = {s.name: s.value for s in program.statements if isinstance(s, ir.Assignment) and s.next}
-        model.nonnegative = {s.name for s in program.states if sign(s.init, model, False) or exact(s.init) == 0}
-        while True:
-            kept = {n for n in model.nonnegative if n in updates and sign(inlined(updates[n], program), model, False)}
-            if kept == model.nonnegative:
-                break
+        updates = {s.name: inlined(s.value, program) for s in program.statements if isinstance(s, ir.Assignment) and s.next}
+        starts = {s.name: s.init for s in program.states if s.name in updates}
+
+        def stays(name: str) -> bool:
+            start = starts[name]
+            return (exact(start) == 0 or sign(start, model, False)) and sign(updates[name], model, False)
+
+        model.nonnegative = set(starts)     # what is asked meanwhile is answered from this
+        while (kept := {name for name in model.nonnegative if stays(name)}) != model.nonnegative:
             model.nonnegative = kept
     return model.nonnegative
 

@@ -63,28 +63,24 @@ def lista_cpss(w: Weights, p: Instance) -> States:
         yield {"x": x}
 
 
-def residual(selection: bool, base: float = 0.8, start: float = 0.5, most: float = 0.13) -> Callable[[Weights, Instance], States]:
-    """x + gamma_k*W_k*(b - A*x) + D_k*x by thresholds base^k*s_k; the fact s > 0 keeps a thousandth of where s starts"""
+def scaled(start: float, base: float, *, floor: float = 0.0, most: float | None = None) -> Callable[[Weights, Instance], States]:
+    """x + gamma_k*(W' + t_k*(A' - W') + D_k/100)*(b - A*x) + E_k/100*x by thresholds max(base^k, floor)*s_k, where W is
+    learned or computed, and t, D, E may be missing; `most`: the largest share p_k. The fact s > 0 keeps a thousandth of
+    where s starts."""
     def states(w: Weights, p: Instance) -> States:
+        W = w["W"] if "W" in w else analytic_weight(p.A)
         x = p.zero
         for k, of in layers(w):
-            scale = of("gamma") if "gamma.0" in w else 1.0
-            v = x + scale * (of("W") @ (p.b - p.A @ x))
-            v = v + of("D") @ x if "D.0" in w else v
-            theta = base**k * at_least(of("s"), 1e-3 * start)
-            x = soft_ss(v, theta, share(k, most)) if selection else soft(v, theta)
+            step = W.T
+            if "t.0" in w:
+                step = step + of("t") * (p.A.T - W.T) + of("D") / 100
+            v = x + of("gamma") * (step @ (p.b - p.A @ x))
+            if "E.0" in w:
+                v = v + of("E") @ x / 100
+            theta = max(base**k, floor) * at_least(of("s"), 1e-3 * start)
+            x = soft(v, theta) if most is None else soft_ss(v, theta, share(k, most))
             yield {"x": x}
     return states
-
-
-def geometric(w: Weights, p: Instance) -> States:
-    """One matrix for all layers, learned or computed, with thresholds 0.72^k*s_k"""
-    W = w["W"] if "W" in w else analytic_weight(p.A)
-    x = p.zero
-    for k, of in layers(w):
-        theta = 0.72**k * at_least(of("s"), 7.5e-4)
-        x = soft_ss(x + of("gamma") * (W.T @ (p.b - p.A @ x)), theta, share(k, 0.13))
-        yield {"x": x}
 
 
 def one_matrix(w: Weights, p: Instance, W: Array, selection: bool) -> States:
@@ -106,10 +102,6 @@ def tilista_plain(w: Weights, p: Instance) -> States:
 
 def alista(w: Weights, p: Instance) -> States:
     return one_matrix(w, p, analytic_weight(p.A), selection=True)
-
-
-def alista_plain(w: Weights, p: Instance) -> States:
-    return one_matrix(w, p, analytic_weight(p.A), selection=False)
 
 
 def hyperlista(w: Weights, p: Instance) -> States:
