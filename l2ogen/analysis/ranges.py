@@ -115,7 +115,8 @@ def nonnegative_states(model: Model) -> set[str]:
     set, found from all of them."""
     if model.nonnegative is None:
         program = model.program
-        updates = {s.name: inlined(s.value, program) for s in program.statements if isinstance(s, ir.Assignment) and s.next}
+        assigned = (s for s in program.statements if isinstance(s, ir.Assignment) and s.next)
+        updates = {s.name: inlined(s.value, program) for s in assigned}
         starts = {s.name: s.init for s in program.states if s.name in updates}
 
         def stays(name: str) -> bool:

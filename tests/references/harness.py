@@ -148,7 +148,7 @@ class ByHand:
 
 
 # ---- the generated side ------------------------------------------------------------------------------------
-NOISE = {"W": 0.02, "W1": 0.02, "W2": 0.02, "gamma": 0.1, "theta": 0.02, "s": 0.1, "t": 0.1, "D": 2.0, "E": 2.0, "P": 1.0, "b": 0.1,
+NOISE = {"W": 0.02, "W1": 0.02, "W2": 0.02, "gamma": 0.1, "theta": 0.02, "s": 0.1, "t": 0.1, "D": 2.0, "E": 5.0, "P": 1.0, "b": 0.1,
          "c1": 0.01, "c2": 0.01, "c3": 0.2}  # fmt: skip
 
 # with full steps or biases these would diverge or amplify rounding
