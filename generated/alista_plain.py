@@ -1,4 +1,4 @@
-# l2ogen 59ba623bfc1b is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 98e65308a3e5 is the checksum of the lines below; an edited file is not overwritten.
 """ALISTA:plain, with the problem `sparse_coding`.
 
 Liu, Chen, Wang, Yin (2019): the weights are computed, not learned: W minimizes ||W'*A||_F with w_i'*a_i =
@@ -163,6 +163,7 @@ class ALISTA_plain(nn.Module):
 
     name = "ALISTA:plain"
     reported = "x"
+    facts = {"theta": "theta_k >= 0"}  # of learned parameters: what their raw numbers are mapped into
 
     def __init__(self, A: Tensor, layers: int = 16):
         super().__init__()

@@ -1,4 +1,4 @@
-# l2ogen c284eaef4c8f is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen d9a4c7b062a4 is the checksum of the lines below; an edited file is not overwritten.
 """LISTA_CP:analytic, with the problem `sparse_coding`.
 
 LISTA-CP from the analytic weights, with thresholds that fall like 0.8^k, as far as one number per layer
@@ -155,6 +155,7 @@ class LISTA_CP_analytic(nn.Module):
 
     name = "LISTA_CP:analytic"
     reported = "x"
+    facts = {"s": "s_k > 0"}  # of learned parameters: what their raw numbers are mapped into
 
     def __init__(self, A: Tensor, layers: int = 16):
         super().__init__()

@@ -1,4 +1,4 @@
-# l2ogen cded9a8e4f92 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 84ce27accade is the checksum of the lines below; an edited file is not overwritten.
 """LISTA_CPSS, with the problem `sparse_coding`.
 
 Chen, Liu, Wang, Yin (2018): coupled weights and support selection.
@@ -186,6 +186,7 @@ class LISTA_CPSS(nn.Module):
 
     name = "LISTA_CPSS"
     reported = "x"
+    facts = {"theta": "theta_k >= 0"}  # of learned parameters: what their raw numbers are mapped into
 
     def __init__(self, A: Tensor, layers: int = 16):
         super().__init__()

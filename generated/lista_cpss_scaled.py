@@ -1,4 +1,4 @@
-# l2ogen 0d9273e3af4b is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen adba16a1b341 is the checksum of the lines below; an edited file is not overwritten.
 """LISTA_CPSS:scaled, with the problem `sparse_coding`.
 
 LISTA-CPSS with gamma_k*W_k for the paper's W_k, and thresholds that fall like 0.72^k, so that a run of
@@ -187,6 +187,7 @@ class LISTA_CPSS_scaled(nn.Module):
 
     name = "LISTA_CPSS:scaled"
     reported = "x"
+    facts = {"s": "s_k > 0"}  # of learned parameters: what their raw numbers are mapped into
 
     def __init__(self, A: Tensor, layers: int = 16):
         super().__init__()

@@ -1,4 +1,4 @@
-# l2ogen b2bcefdd33a2 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 9181a0661c88 is the checksum of the lines below; an edited file is not overwritten.
 """LISTA:free, with the problem `sparse_coding`.
 
 LISTA with W2_k = 0 at first, so that no coupling of the weights is put in.
@@ -156,6 +156,7 @@ class LISTA_free(nn.Module):
 
     name = "LISTA:free"
     reported = "x"
+    facts = {"theta": "theta_k >= 0"}  # of learned parameters: what their raw numbers are mapped into
 
     def __init__(self, A: Tensor, layers: int = 16):
         super().__init__()

@@ -1,4 +1,4 @@
-# l2ogen c5febbf4d467 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 162acf5d9c56 is the checksum of the lines below; an edited file is not overwritten.
 """LISTA:residual, with the problem `sparse_coding`.
 
 LISTA with W1_k = W_k and W2_k = I - W_k*A + D_k, so that a run of LISTA-CP is a start: train with `--warm
@@ -156,6 +156,7 @@ class LISTA_residual(nn.Module):
 
     name = "LISTA:residual"
     reported = "x"
+    facts = {"s": "s_k > 0"}  # of learned parameters: what their raw numbers are mapped into
 
     def __init__(self, A: Tensor, layers: int = 16):
         super().__init__()

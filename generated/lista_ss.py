@@ -1,4 +1,4 @@
-# l2ogen 0dcfa20aafbd is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen a660f771b460 is the checksum of the lines below; an edited file is not overwritten.
 """LISTA_SS, with the problem `sparse_coding`.
 
 Chen, Liu, Wang, Yin (2018): LISTA with support selection: a growing share p_k of the largest entries passes
@@ -188,6 +188,7 @@ class LISTA_SS(nn.Module):
 
     name = "LISTA_SS"
     reported = "x"
+    facts = {"theta": "theta_k >= 0"}  # of learned parameters: what their raw numbers are mapped into
 
     def __init__(self, A: Tensor, layers: int = 16):
         super().__init__()

@@ -1,4 +1,4 @@
-# l2ogen 691b6f8072fb is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 7f9ea6f21776 is the checksum of the lines below; an edited file is not overwritten.
 """LISTA_SS:residual, with the problem `sparse_coding`.
 
 LISTA-SS with W1_k = gamma_k*W_k and W2_k = I - W1_k*A + D_k, so that a run of LISTA-CPSS is a start: train
@@ -188,6 +188,7 @@ class LISTA_SS_residual(nn.Module):
 
     name = "LISTA_SS:residual"
     reported = "x"
+    facts = {"s": "s_k > 0"}  # of learned parameters: what their raw numbers are mapped into
 
     def __init__(self, A: Tensor, layers: int = 16):
         super().__init__()

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from safetensors.torch import load_file
 from test_runtime import assert_same_end, metrics
 from torch import Tensor, nn
 
@@ -28,6 +30,7 @@ from l2ogen import pipeline, vocabulary
 from l2ogen.api import Spec
 from l2ogen.cli import main
 from l2ogen.runtime import Diverged, Run, Settings, load_module, load_run, solve, train
+from l2ogen.runtime import checkpoint as files
 from l2ogen.runtime.schedule import points
 from l2ogen.source import Source
 
@@ -616,6 +619,67 @@ def test_a_warm_start_from_nothing_that_fits(start: Callable[..., Run], tmp_path
         with pytest.raises(ValueError, match=message):
             start(LISTA, "steps 1", "run", warm=str(place))
         assert not (tmp_path / "run").exists()
+
+
+# As declared in the other run, here, and what the message says of each: raw numbers mean something under their facts.
+DECLARED = [
+    ("c in R init 0.3 with 0 < c < 2", "c in R init 0.3 with 0 < c < 1", "with 0 < c < 2 there, with 0 < c < 1 here"),
+    ("c in R init 0.3 with c >= 0", "c in R init 0.3 with c > 0", "with c >= 0 there, with c > 0 here"),
+    ("c in R init 0.3", "c in R with c <= 2/||A||_2^2", "without a range there, with c <= 2 / spectral_squared(A) here"),
+    ("c in R with 0 < c < 2", "c in R with 0 < c < 2, margin(1e-2)", "with 0 < c < 2 there, with 0 < c < 2, margin(0.01) here"),
+    ("c in R with -1 <= c <= 1", "c in R with bounded(1)", "with -1 <= c <= 1 there, with bounded(1) here"),
+    ("c in sym(n) with 0 < c < 2", "c in R^(n, n) with bounded(2)",
+     "with c symmetric, 0 < c < 2 there, with bounded(2) here"),
+    ("c in sym(n)", "c in R^(n, n)", "with c symmetric there, without a range here"),
+    ("c_k in R with c_k -> 0 like 1/(k + 1)", "c_k in R with c_k -> 0 like 0.5^k",
+     "with c_k -> 0 like 1 / (k + 1) there, with c_k -> 0 like 0.5 ** k here"),
+    ("c in R init 0.3 with 0 < c < 2", "c in R init 0.7 with c < 4/2, c > 0", None),
+    ("c in R with 0 < c < 2", "c in R with 0 < c < 2, margin(0.001)", None),
+    ("c in R^n init 0.3 with c >= 0", "c in diag(n) init 0.1*I with c >= 0", None),
+    ("c in R", "c in R init 0.3", None),
+]
+
+
+@pytest.mark.parametrize(("there", "here", "said"), DECLARED)
+def test_a_warm_start_under_other_facts_is_refused(there: str, here: str, said: str | None, start: Callable[..., Run],
+                                                   tmp_path: Path) -> None:
+    def declared(text: str) -> str:
+        found = GRADIENT.replace("c in R init 0.3 with 0 < c < 2", text)
+        found = found.replace("c*(A'*(b - A*x))", "c.*(A'*(b - A*x))") if "c in R^n " in text else found
+        return found.replace("c*(A", "c_k*(A") if "c_k" in text else found
+
+    other = train(start(declared(there), "steps 1", "other"))
+    begin = partial(start, declared(here), "steps 1", "run", warm=str(other.folder))
+    if said is None:
+        run = train(begin())
+        assert torch.equal(load_file(run.folder / "warm.safetensors")["model.c"], other.model.state_dict()["c"])
+        return
+    with pytest.raises(ValueError, match=re.escape(f"`c` is learned {said}. Declare the same facts")):
+        begin()
+    assert not (tmp_path / "run").exists()
+    tensors, meta = files.load(other.folder / "weights.safetensors")
+    files.save(other.folder / "weights.safetensors", tensors, {k: v for k, v in meta.items() if k != "facts"})
+    assert train(begin()).step == 1     # written before a module said its facts
+
+
+def test_a_warm_start_that_leaves_a_parameter_out_needs_no_facts_of_it(start: Callable[..., Run]) -> None:
+    other = train(start(GRADIENT, "steps 1", "other"))
+    here = GRADIENT.replace("c in R init 0.3 with 0 < c < 2", "c in R^(n, n) with bounded(1)")
+    assert train(start(here, "steps 1", warm=str(other.folder))).step == 1
+
+
+def test_weights_saved_by_hand_say_their_facts(start: Callable[..., Run], tmp_path: Path) -> None:
+    train(start(GRADIENT, "steps 1", "other"))
+    load_run(tmp_path / "other").save(tmp_path / "mine.safetensors")
+    here = GRADIENT.replace("0 < c < 2", "0 < c < 1")
+    with pytest.raises(ValueError, match="`c` is learned with 0 < c < 2 there, with 0 < c < 1 here"):
+        start(here, "steps 1", warm=str(tmp_path / "mine.safetensors"))
+    train(start(here, "steps 1"))
+    mine = load_run(tmp_path / "run")
+    kept = mine.model.state_dict()["c"].clone()
+    with pytest.raises(ValueError, match="other values than those of this GRADIENT: `c` is learned with 0 < c < 2 there, with 0 < c < 1 here"):
+        mine.load(tmp_path / "mine.safetensors")
+    assert torch.equal(mine.model.state_dict()["c"], kept)
 
 
 # ---- divergence ------------------------------------------------------------------------------------
