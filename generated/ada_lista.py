@@ -1,4 +1,4 @@
-# l2ogen 25d67d1dd261 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 20c633568640 is the checksum of the lines below; an edited file is not overwritten.
 """AdaLISTA, with the problem `lasso`.
 
 Aberdam, Golts, Elad (2020): two m x m matrices shared by all layers; the dictionary is an input, another
@@ -197,6 +197,7 @@ class AdaLISTA(nn.Module):
 
     name = "AdaLISTA"
     reported = "x"
+    facts = {"theta": "theta_k >= 0"}  # of learned parameters: what their raw numbers are mapped into
 
     def __init__(self, m: int, layers: int = 10):
         super().__init__()

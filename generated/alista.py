@@ -1,4 +1,4 @@
-# l2ogen 3ae7ae5c8398 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen ffa55be7ad2d is the checksum of the lines below; an edited file is not overwritten.
 """ALISTA, with the problem `sparse_coding`.
 
 Liu, Chen, Wang, Yin (2019): the weights are computed, not learned: W minimizes ||W'*A||_F with w_i'*a_i =
@@ -194,6 +194,7 @@ class ALISTA(nn.Module):
 
     name = "ALISTA"
     reported = "x"
+    facts = {"theta": "theta_k >= 0"}  # of learned parameters: what their raw numbers are mapped into
 
     def __init__(self, A: Tensor, layers: int = 16):
         super().__init__()

@@ -1,4 +1,4 @@
-# l2ogen 79851ee7d91e is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen e0a7ae8790de is the checksum of the lines below; an edited file is not overwritten.
 """ALISTA:geometric, with the problem `sparse_coding`.
 
 Thresholds that fall like 0.72^k, as far as one number per layer does not change it; a loss that sees small
@@ -187,6 +187,7 @@ class ALISTA_geometric(nn.Module):
 
     name = "ALISTA:geometric"
     reported = "x"
+    facts = {"s": "s_k > 0"}  # of learned parameters: what their raw numbers are mapped into
 
     def __init__(self, A: Tensor, layers: int = 16):
         super().__init__()

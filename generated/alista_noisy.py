@@ -1,4 +1,4 @@
-# l2ogen 8e31f9e41179 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen d43360e258ae is the checksum of the lines below; an edited file is not overwritten.
 """ALISTA:noisy, with the problem `sparse_coding`.
 
 For measurements with noise, which thresholds stay above: `--snr 30`.
@@ -194,6 +194,7 @@ class ALISTA_noisy(nn.Module):
 
     name = "ALISTA:noisy"
     reported = "x"
+    facts = {"s": "s_k > 0"}  # of learned parameters: what their raw numbers are mapped into
 
     def __init__(self, A: Tensor, layers: int = 16):
         super().__init__()

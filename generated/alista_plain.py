@@ -1,4 +1,4 @@
-# l2ogen eae1635a0132 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 994f1f02988f is the checksum of the lines below; an edited file is not overwritten.
 """ALISTA:plain, with the problem `sparse_coding`.
 
 No support selection: the last layers undo the shrinkage of those before, by steps far beyond 1, which takes
@@ -156,6 +156,7 @@ class ALISTA_plain(nn.Module):
 
     name = "ALISTA:plain"
     reported = "x"
+    facts = {"s": "s_k > 0"}  # of learned parameters: what their raw numbers are mapped into
 
     def __init__(self, A: Tensor, layers: int = 16):
         super().__init__()

@@ -1,4 +1,4 @@
-# l2ogen 3911ab00bec5 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 03bbe8443de7 is the checksum of the lines below; an edited file is not overwritten.
 """HyperLISTA, with the problem `sparse_coding`.
 
 Chen, Liu, Wang, Yin (2021): three numbers. The step is 1, as in the formula: public code takes 1/||A||_2^2,
@@ -215,6 +215,7 @@ class HyperLISTA(nn.Module):
 
     name = "HyperLISTA"
     reported = "x"
+    facts = {"c1": "c1 > 0", "c2": "c2 > 0", "c3": "c3 > 0"}  # of learned parameters: what their raw numbers are mapped into
 
     def __init__(self, A: Tensor):
         super().__init__()

@@ -1,4 +1,4 @@
-# l2ogen eb50840b7b0f is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 4735a43799d3 is the checksum of the lines below; an edited file is not overwritten.
 """LISTA, with the problem `sparse_coding`.
 
 Gregor and LeCun (2010): free weights, one pair of matrices and one threshold per layer. Public code shares
@@ -157,6 +157,7 @@ class LISTA(nn.Module):
 
     name = "LISTA"
     reported = "x"
+    facts = {"theta": "theta_k >= 0"}  # of learned parameters: what their raw numbers are mapped into
 
     def __init__(self, A: Tensor, layers: int = 16):
         super().__init__()

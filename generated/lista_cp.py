@@ -1,4 +1,4 @@
-# l2ogen b6b0745ba1f6 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen c80ad999adf6 is the checksum of the lines below; an edited file is not overwritten.
 """LISTA_CP, with the problem `sparse_coding`.
 
 Chen, Liu, Wang, Yin (2018): coupled weights, W2 = I - W*A, which recovery needs in the limit.
@@ -155,6 +155,7 @@ class LISTA_CP(nn.Module):
 
     name = "LISTA_CP"
     reported = "x"
+    facts = {"theta": "theta_k >= 0"}  # of learned parameters: what their raw numbers are mapped into
 
     def __init__(self, A: Tensor, layers: int = 16):
         super().__init__()

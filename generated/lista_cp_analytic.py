@@ -1,4 +1,4 @@
-# l2ogen 61a287ac5a39 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen cdd57055cd1d is the checksum of the lines below; an edited file is not overwritten.
 """LISTA_CP:analytic, with the problem `sparse_coding`.
 
 LISTA-CP with gamma_k*(W' + t_k*(A' - W') + D_k/100) for the paper's W_k and thresholds that fall like
@@ -158,6 +158,7 @@ class LISTA_CP_analytic(nn.Module):
 
     name = "LISTA_CP:analytic"
     reported = "x"
+    facts = {"s": "s_k > 0"}  # of learned parameters: what their raw numbers are mapped into
 
     def __init__(self, A: Tensor, layers: int = 16):
         super().__init__()

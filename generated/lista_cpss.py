@@ -1,4 +1,4 @@
-# l2ogen f0fe50c94cf0 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen cd82569841eb is the checksum of the lines below; an edited file is not overwritten.
 """LISTA_CPSS, with the problem `sparse_coding`.
 
 Chen, Liu, Wang, Yin (2018): coupled weights and support selection.
@@ -186,6 +186,7 @@ class LISTA_CPSS(nn.Module):
 
     name = "LISTA_CPSS"
     reported = "x"
+    facts = {"theta": "theta_k >= 0"}  # of learned parameters: what their raw numbers are mapped into
 
     def __init__(self, A: Tensor, layers: int = 16):
         super().__init__()

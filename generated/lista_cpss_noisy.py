@@ -1,4 +1,4 @@
-# l2ogen 8358a230eea0 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 45e06fe5e46b is the checksum of the lines below; an edited file is not overwritten.
 """LISTA_CPSS:noisy, with the problem `sparse_coding`.
 
 The same for measurements with noise, which thresholds stay above: train with `--snr 30 --warm
@@ -197,6 +197,7 @@ class LISTA_CPSS_noisy(nn.Module):
 
     name = "LISTA_CPSS:noisy"
     reported = "x"
+    facts = {"s": "s_k > 0"}  # of learned parameters: what their raw numbers are mapped into
 
     def __init__(self, A: Tensor, layers: int = 16):
         super().__init__()

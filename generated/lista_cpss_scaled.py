@@ -1,4 +1,4 @@
-# l2ogen 22dc23a5c768 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 2f603dc14d56 is the checksum of the lines below; an edited file is not overwritten.
 """LISTA_CPSS:scaled, with the problem `sparse_coding`.
 
 LISTA-CPSS with gamma_k*(W' + t_k*(A' - W') + D_k/100) for the paper's W_k, and thresholds that fall like
@@ -189,6 +189,7 @@ class LISTA_CPSS_scaled(nn.Module):
 
     name = "LISTA_CPSS:scaled"
     reported = "x"
+    facts = {"s": "s_k > 0"}  # of learned parameters: what their raw numbers are mapped into
 
     def __init__(self, A: Tensor, layers: int = 16):
         super().__init__()

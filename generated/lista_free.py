@@ -1,4 +1,4 @@
-# l2ogen 89a457c9e008 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 31ee6d5b0605 is the checksum of the lines below; an edited file is not overwritten.
 """LISTA:free, with the problem `sparse_coding`.
 
 LISTA with W2_k = 0 at first, so that no coupling of the weights is put in.
@@ -156,6 +156,7 @@ class LISTA_free(nn.Module):
 
     name = "LISTA:free"
     reported = "x"
+    facts = {"theta": "theta_k >= 0"}  # of learned parameters: what their raw numbers are mapped into
 
     def __init__(self, A: Tensor, layers: int = 16):
         super().__init__()

@@ -1,4 +1,4 @@
-# l2ogen e093be157c33 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen a46be0f5e5d9 is the checksum of the lines below; an edited file is not overwritten.
 """LISTA:residual, with the problem `sparse_coding`.
 
 LISTA as `lista_cp:analytic` with E_k/1000*x added, so that a run of that is a start: train with `--warm
@@ -159,6 +159,7 @@ class LISTA_residual(nn.Module):
 
     name = "LISTA:residual"
     reported = "x"
+    facts = {"s": "s_k > 0"}  # of learned parameters: what their raw numbers are mapped into
 
     def __init__(self, A: Tensor, layers: int = 16):
         super().__init__()

@@ -1,4 +1,4 @@
-# l2ogen 783fe60530de is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 34f35c3fe457 is the checksum of the lines below; an edited file is not overwritten.
 """NA_ALISTA, with the problem `sparse_coding`.
 
 Behrens, Sauder, Jung (2021): step and threshold of ALISTA are predicted from the residual's norms. p_k
@@ -234,6 +234,7 @@ class NA_ALISTA(nn.Module):
 
     name = "NA_ALISTA"
     reported = "x"
+    facts = {}  # of learned parameters: what their raw numbers are mapped into
 
     def __init__(self, A: Tensor):
         super().__init__()

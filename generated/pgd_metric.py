@@ -1,4 +1,4 @@
-# l2ogen 0f5128e69526 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 6eff81b9113d is the checksum of the lines below; an edited file is not overwritten.
 """PGDMetric, with the problem `lasso`.
 
 Proximal gradient in a learned diagonal metric, within the range in which it converges.
@@ -194,6 +194,7 @@ class PGDMetric(nn.Module):
 
     name = "PGDMetric"
     reported = "x"
+    facts = {"P": "0 < P < 2 / L"}  # of learned parameters: what their raw numbers are mapped into
 
     def __init__(self, n: int):
         super().__init__()

@@ -1,4 +1,4 @@
-# l2ogen 3b90e6621788 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen ea4e58c3c28e is the checksum of the lines below; an edited file is not overwritten.
 """PPAMetric.
 
 The generalized proximal point algorithm: a metric P, whose prox has P in the denominator, 1/2*||z - v||^2
@@ -58,6 +58,7 @@ class PPAMetric(nn.Module):
 
     name = "PPAMetric"
     reported = "x"
+    facts = {"P": "P > 0"}  # of learned parameters: what their raw numbers are mapped into
 
     def __init__(self, n: int, layers: int = 16):
         super().__init__()

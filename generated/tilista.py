@@ -1,4 +1,4 @@
-# l2ogen 5c92cc782dbd is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 24bef6b7b750 is the checksum of the lines below; an edited file is not overwritten.
 """TiLISTA, with the problem `sparse_coding`.
 
 Liu, Chen, Wang, Yin (2019): one weight matrix for all layers, a step and a threshold per layer. Slides omit
@@ -188,6 +188,7 @@ class TiLISTA(nn.Module):
 
     name = "TiLISTA"
     reported = "x"
+    facts = {"theta": "theta_k >= 0"}  # of learned parameters: what their raw numbers are mapped into
 
     def __init__(self, A: Tensor, layers: int = 16):
         super().__init__()

@@ -1,4 +1,4 @@
-# l2ogen 7f5ff19794db is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 6f65df777cb7 is the checksum of the lines below; an edited file is not overwritten.
 """TiLISTA:geometric, with the problem `sparse_coding`.
 
 Thresholds that fall like 0.72^k, so that a run of `alista:geometric` is a start: train with `--warm
@@ -188,6 +188,7 @@ class TiLISTA_geometric(nn.Module):
 
     name = "TiLISTA:geometric"
     reported = "x"
+    facts = {"s": "s_k > 0"}  # of learned parameters: what their raw numbers are mapped into
 
     def __init__(self, A: Tensor, layers: int = 16):
         super().__init__()

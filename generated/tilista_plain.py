@@ -1,4 +1,4 @@
-# l2ogen 49b9aa06832b is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen 894031efee15 is the checksum of the lines below; an edited file is not overwritten.
 """TiLISTA:plain, with the problem `sparse_coding`.
 
 Liu, Chen, Wang, Yin (2019): one weight matrix for all layers, a step and a threshold per layer. Slides omit
@@ -157,6 +157,7 @@ class TiLISTA_plain(nn.Module):
 
     name = "TiLISTA:plain"
     reported = "x"
+    facts = {"theta": "theta_k >= 0"}  # of learned parameters: what their raw numbers are mapped into
 
     def __init__(self, A: Tensor, layers: int = 16):
         super().__init__()

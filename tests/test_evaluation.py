@@ -21,7 +21,7 @@ import l2ogen
 from l2ogen import compare
 from l2ogen.cli import main
 from l2ogen.compare import instances
-from l2ogen.runtime import Curve, evaluate, evaluate_recovery, plot_comparisons, solver
+from l2ogen.runtime import Curve, batches, evaluate, evaluate_recovery, plot_comparisons
 from l2ogen.runtime.curves import Comparison
 from l2ogen.runtime.evaluation import smoothed
 from l2ogen.runtime.plots import drawn
@@ -151,7 +151,7 @@ class Watched(nn.Module):
 def test_parts_give_the_same_curves(monkeypatch: pytest.MonkeyPatch) -> None:
     problem = l2ogen.load("lasso").compile().sample(11, m=10, n=20, sparsity=3, generator=torch.Generator().manual_seed(1))
     whole = evaluate({"a": Watched()}, problem, 15)
-    monkeypatch.setattr(solver, "MEMORY", 4 * 8 * (10 * 20 + 10))
+    monkeypatch.setattr(batches, "MEMORY", 4 * 8 * (10 * 20 + 10))
     model, told = Watched(), []
     parts = evaluate({"a": model}, problem, 15, report=lambda what, count: told.append((what, count)))
     assert model.seen == [(4,), (4,), (3,)]
@@ -160,7 +160,7 @@ def test_parts_give_the_same_curves(monkeypatch: pytest.MonkeyPatch) -> None:
     assert parts.curves["a"].milliseconds.shape == (16,) and (parts.curves["a"].milliseconds.diff() > 0).all()
     assert any(note.startswith("times: batches of 3 and 4, float64, cpu") for note in parts.notes)
     recovered = [evaluate_recovery({"a": Watched()}, problem, 15).curves["a"].values]
-    monkeypatch.setattr(solver, "MEMORY", 2**27)
+    monkeypatch.setattr(batches, "MEMORY", 2**27)
     recovered.append(evaluate_recovery({"a": Watched()}, problem, 15).curves["a"].values)
     torch.testing.assert_close(*recovered, rtol=1e-9, atol=1e-12)
 

@@ -11,7 +11,7 @@ from sklearn.linear_model import ElasticNet, Lasso, LogisticRegression
 
 import l2ogen
 from l2ogen import pipeline
-from l2ogen.runtime import solve, solver
+from l2ogen.runtime import batches, solve, solver
 from l2ogen.source import Source
 
 LIKE: dict[str, Any] = {"dtype": torch.float64}
@@ -175,13 +175,13 @@ def test_a_solution_in_parts_is_the_solution(monkeypatch: pytest.MonkeyPatch) ->
     problem = sampled("lasso", 23)
     problem.lam = torch.linspace(0.05, 0.5, 23, **LIKE).unsqueeze(-1)   # ends at different times
     whole = solve(problem)
-    monkeypatch.setattr(solver, "MEMORY", 5 * 8 * (20 * 40 + 20 + 1))
-    assert [r.stop - r.start for r in solver.parts(problem) if r] == [5, 5, 5, 5, 3]
+    monkeypatch.setattr(batches, "MEMORY", 5 * 8 * (20 * 40 + 20 + 1))
+    assert [r.stop - r.start for r in batches.parts(problem) if r] == [5, 5, 5, 5, 3]
     told: list[int] = []
     inside = solve(problem, report=told.append)
     assert told == [5, 5, 5, 5, 3] and not inside.uncertified
     torch.testing.assert_close(inside.x, whole.x, rtol=1e-9, atol=1e-10)
-    one = [solve(solver.take(problem, slice(i, i + 1))).F.item() for i in range(23)]
+    one = [solve(batches.take(problem, slice(i, i + 1))).F.item() for i in range(23)]
     np.testing.assert_allclose(whole.F[:, 0].numpy(), one, rtol=1e-12)
 
 
@@ -189,12 +189,23 @@ def test_what_instances_share_is_not_cut() -> None:
     made = l2ogen.load("lasso").compile()
     A, b = torch.randn(4, 6, **LIKE), torch.randn(4, 4, **LIKE)     # as many instances as rows
     problem = made(A, b, 0.1)
-    problem.x0 = torch.randn(4, 6, **LIKE)
-    part = solver.take(problem, slice(1, 3))
+    problem.x0, problem.x_star = torch.randn(4, 6, **LIKE), torch.randn(4, 6, **LIKE)
+    problem.minibatch, problem.generator = 2, torch.Generator()
+    part = batches.take(problem, slice(1, 3))
     assert part.A is problem.A and torch.equal(part.b, b[1:3]) and torch.equal(part.x0, problem.x0[1:3])
+    assert torch.equal(part.x_star, problem.x_star[1:3])
+    assert part.minibatch == 2 and part.generator is problem.generator
     x = torch.randn(4, 6, **LIKE)
     torch.testing.assert_close(part.F(x[1:3]), problem.F(x)[1:3])
     assert not solve(problem).uncertified and not solve(made(A, b[0], 0.1)).uncertified
+
+
+def test_data_that_do_not_say_their_axes_are_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = sampled("lasso", 3)
+    monkeypatch.setattr(type(problem), "data", tuple(problem.data))     # as in modules of old run folders
+    assert list(batches.parts(problem)) == [None]
+    with pytest.raises(ValueError, match="the instances of `lasso` can't be taken apart"):
+        batches.take(problem, slice(1))
 
 
 def test_a_minimum_of_zero() -> None:

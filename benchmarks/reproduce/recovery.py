@@ -185,10 +185,11 @@ def _family(world: Recovery, snr: float) -> dict[str, Run]:
     found["LISTA-CPSS"] = world.train(cpss, "lista_cpss:scaled" if clean else "lista_cpss:noisy", snr=snr, warm=start)
     found["LISTA-SS"] = world.train(f"lista_ss{end}", "lista_ss:residual" if clean else "lista_ss:noisy", snr=snr,
                                     warm=(cpss, found["LISTA-CPSS"]))
-    plain = "alista_plain", world.train("alista_plain", "alista:plain")
+    plain: tuple[str, Run] = "alista_plain", world.train("alista_plain", "alista:plain")
     cp = "lista_cp", world.train("lista_cp", "lista_cp:analytic", warm=plain)
     if not clean:
-        cp = f"lista_cp{end}", world.train(f"lista_cp{end}", "lista_cp:analytic", snr=snr, warm=cp, rate=1e-2)
+        long: dict[str, Any] = {"warm": cp, "rate": 2e-2, "steps": 3000}
+        cp = f"lista_cp{end}", world.train(f"lista_cp{end}", "lista_cp:analytic", snr=snr, **long)
     found["LISTA-CP"] = cp[1]
     found["LISTA"] = world.train(f"lista{end}", "lista:residual", snr=snr, warm=cp)
     return found

@@ -74,7 +74,8 @@ def mean_form(program: ir.Algorithm, trained: Any, problem: Any) -> MeanForm:
     import numpy as np
     import torch
 
-    from ..runtime.evaluation import as_dtype, solve
+    from ..runtime.batches import as_dtype
+    from ..runtime.solver import solve
 
     name = gradient(program)
     model = copy.deepcopy(trained.model).double()

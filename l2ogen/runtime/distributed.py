@@ -15,7 +15,9 @@ from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import nn
+
+from l2ogen.runtime import batches
 
 T = TypeVar("T")
 
@@ -78,17 +80,7 @@ def part(problem: Any) -> tuple[Any, float]:
         return problem, 1.0
     count = problem.batch[0]
     rows = torch.arange(count).tensor_split(world())[rank()]
-    own = slice(int(rows[0]), int(rows[-1]) + 1)
-    batched = {name: max(len(axes), 1) for name, axes in problem.data.items()} | {"x_true": 1, "x_star": 1, "x0": 1}
-    kept: dict[str, Any] = {}
-    for name, axes in batched.items():
-        value = vars(problem).get(name)
-        kept[name] = value[own] if isinstance(value, Tensor) and value.dim() > axes else value
-    made = type(problem)(**{name: kept[name] for name in [*problem.data, "x_true"]})
-    for name in ("minibatch", "generator", "x0", "x_star"):     # what was set on this object, not on its class
-        if (value := kept.get(name, vars(problem).get(name))) is not None:
-            setattr(made, name, value)
-    return made, len(rows) / count
+    return batches.take(problem, slice(int(rows[0]), int(rows[-1]) + 1)), len(rows) / count
 
 
 def separate(seed: int, step: int) -> None:

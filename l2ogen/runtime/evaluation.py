@@ -13,8 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from l2ogen.runtime.batches import as_dtype, parts, take
 from l2ogen.runtime.curves import Comparison, Curve
-from l2ogen.runtime.solver import Solution, as_dtype, parts, relative, solve, take
+from l2ogen.runtime.solver import Solution, relative, solve
 
 Judge = Callable[[Tensor], Tensor]  # an iterate in float64 -> a value per instance
 Report = Callable[[str, int], None]  # what is done, and for how many instances

@@ -370,7 +370,8 @@ class Run:
         s = self.settings
         tensors = checkpoint.joined(model=self.best_weights, shared=self.shared)
         checkpoint.save(self.folder / WEIGHTS, tensors, {
-            "algorithm": s.algorithm, "problem": s.problem, "step": self.best_step, "validation": self.best})
+            "algorithm": s.algorithm, "problem": s.problem, "step": self.best_step, "validation": self.best,
+            "facts": warm.facts(self.model)})
 
     def _restore(self) -> None:
         """Go on at the last checkpoint; without one, begin, with the weights of `warm` where there are some."""

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, get_type_hints
 import torch
 from torch import Tensor, nn
 
-from l2ogen.runtime import checkpoint, instances
+from l2ogen.runtime import checkpoint, instances, warm
 from l2ogen.runtime.instances import Array
 from l2ogen.runtime.loading import load_module, training_file
 from l2ogen.runtime.run import SETTINGS, WEIGHTS, RunError, copy_into
@@ -74,14 +74,15 @@ class Trained(NamedTuple):
     def save(self, file: Path | str) -> None:
         """The weights and the shared data as one safetensors file."""
         tensors = checkpoint.joined(model=self.model.state_dict(), shared=self.shared)
-        checkpoint.save(Path(file), tensors, {"algorithm": self.settings.algorithm, "problem": self.settings.problem})
+        checkpoint.save(Path(file), tensors, {
+            "algorithm": self.settings.algorithm, "problem": self.settings.problem, "facts": warm.facts(self.model)})
 
     def load(self, file: Path | str) -> Trained:
         """This run with the weights and the shared data of such a file, or of a run's weights.safetensors.
 
         Raises FileNotFoundError, and ValueError for what does not fit; then nothing is changed.
         """
-        tensors, _ = checkpoint.load(Path(file))
+        tensors, meta = checkpoint.load(Path(file))
         found = {"model": checkpoint.part("model", tensors), "shared": checkpoint.part("shared", tensors)}
         for part, ours in (("model", self.model.state_dict()), ("shared", self.shared)):
             shapes, theirs = ({n: tuple(v.shape) for n, v in group.items()} for group in (ours, found[part]))
@@ -89,6 +90,9 @@ class Trained(NamedTuple):
                 n = wrong[0]
                 raise ValueError(f"the weights in {file} are no {self.settings.algorithm} of this size: `{n}` is "
                                  f"{theirs.get(n, 'missing')} there, {shapes.get(n, 'missing')} here")
+        if other := warm.misread(self.model, found["model"], meta):
+            raise ValueError(f"the weights in {file} stand for other values than those of this "
+                             f"{self.settings.algorithm}: {other}")
         copy_into(self.shared, found["shared"])
         self.model.load_state_dict(found["model"])
         return self

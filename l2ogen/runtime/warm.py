@@ -1,8 +1,9 @@
 """Weights of another run as the start of a training."""
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,16 +14,50 @@ WEIGHTS = "weights.safetensors"
 
 
 def find(place: str, model: nn.Module) -> Path:
-    """The file of weights of the run folder `place`. Raises ValueError where it is missing or nothing in it fits."""
+    """The file of weights of the run folder `place`.
+
+    Raises ValueError where it is missing, nothing in it fits, or what fits stands for other values.
+    """
     path = Path(place)
     path = path / WEIGHTS if path.is_dir() else path
     try:
-        tensors, _ = checkpoint.load(path)
+        tensors, meta = checkpoint.load(path)
     except FileNotFoundError:
         raise ValueError(f"`warm`: there are no weights in {place}") from None
-    if not agreeing(model.state_dict(), checkpoint.part("model", tensors)):
+    taken = agreeing(model.state_dict(), checkpoint.part("model", tensors))
+    if not taken:
         raise ValueError(f"`warm`: no weight in {place} has the name and shape of one that is trained here")
+    if other := misread(model, taken, meta):
+        raise ValueError(f"`warm`: numbers in {place} stand for other values than here: {other}. Declare the same "
+                         "facts in both specs, or use another name in one of them")
     return path
+
+
+def misread(model: nn.Module, names: Iterable[str], meta: Mapping[str, Any]) -> str:
+    """Which of these tensors, from a file with this metadata, stand for other values in the module, and which values.
+
+    Raw numbers are mapped into what is declared, so that they mean something under the same facts alone. Where file or
+    module do not say their facts, as before they did, nothing is known.
+    """
+    ours, theirs = facts(model), meta.get("facts")
+    if ours is None or theirs is None:
+        return ""
+    parameters = dict.fromkeys(name.partition(".")[0] for name in names)
+    return "; ".join(f"`{name}` is learned {_with(theirs, name)} there, {_with(ours, name)} here"
+                     for name in parameters if theirs.get(name) != ours.get(name))
+
+
+def facts(model: nn.Module) -> dict[str, str] | None:
+    """What the raw numbers of learned parameters are mapped into, by name; None of a module that does not say it.
+
+    Read off the class: a module compiled before it said so may have a parameter of this name.
+    """
+    found: dict[str, str] | None = vars(type(model)).get("facts")
+    return found
+
+
+def _with(said: Mapping[str, str], name: str) -> str:
+    return f"with {said[name]}" if name in said else "without a range"
 
 
 def agreeing(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> list[str]:

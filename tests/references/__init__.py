@@ -41,7 +41,7 @@ REFERENCES: dict[str, Rule] = {
     "learned_step:stochastic": learned.learned_step_stochastic,
     "lista": lista.lista,
     "lista:free": lista.lista,
-    "lista:residual": lista.scaled(0.6, 0.78, free=1000),
+    "lista:residual": lista.scaled(0.6, 0.78),
     "lista_cp": lista.lista_cp,
     "lista_cp:analytic": lista.scaled(0.6, 0.78),
     "lista_cpss": lista.lista_cpss,

@@ -63,9 +63,8 @@ def lista_cpss(w: Weights, p: Instance) -> States:
         yield {"x": x}
 
 
-def scaled(start: float, base: float, *, floor: float = 0.0, most: float | None = None,
-           free: float = 100) -> Callable[[Weights, Instance], States]:
-    """x + gamma_k*(W' + t_k*(A' - W') + D_k/100)*(b - A*x) + E_k/free*x by thresholds max(base^k, floor)*s_k, where W is
+def scaled(start: float, base: float, *, floor: float = 0.0, most: float | None = None) -> Callable[[Weights, Instance], States]:
+    """x + gamma_k*(W' + t_k*(A' - W') + D_k/100)*(b - A*x) + E_k/1000*x by thresholds max(base^k, floor)*s_k, where W is
     learned or computed, and t, D, E may be missing; `most`: the largest share p_k. The fact s > 0 keeps a thousandth of
     where s starts."""
     def states(w: Weights, p: Instance) -> States:
@@ -77,7 +76,7 @@ def scaled(start: float, base: float, *, floor: float = 0.0, most: float | None 
                 step = step + of("t") * (p.A.T - W.T) + of("D") / 100
             v = x + of("gamma") * (step @ (p.b - p.A @ x))
             if "E.0" in w:
-                v = v + of("E") @ x / free
+                v = v + of("E") @ x / 1000
             theta = max(base**k, floor) * at_least(of("s"), 1e-3 * start)
             x = soft(v, theta) if most is None else soft_ss(v, theta, share(k, most))
             yield {"x": x}

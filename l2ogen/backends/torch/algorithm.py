@@ -10,7 +10,7 @@ from ...core import ir
 from ...core.constants import exact
 from ...core.ranges import enforced
 from .emit import Emitter, size_text
-from .facts import constant_gap, open_end, reparametrization
+from .facts import constant_gap, in_words, open_end, reparametrization
 from .names import attribute, classes, python_name
 from .program import COSTLY, StepWriter, carried, gap_name, is_shared, shape, step_sizes, step_zeros
 
@@ -187,6 +187,7 @@ def _constructor(a: ir.Algorithm, used: set[str]) -> dict[str, Any]:
             for name, where in sizes.items() if name.isidentifier() and _occurs(python_name(name), text)
         ],
         "like": _like(data[0]) if "**like" in text else None,
+        "facts": {attribute(a, p): words for p in learned if (words := in_words(p))},
         "learned": lines,
     }
 

@@ -71,3 +71,35 @@ def _call(p: ir.Parameter, emitter: Emitter, gap: str) -> tuple[str, str] | None
     if is_open and away and exact(end) == 0:
         return one_sided + suffix, away if sign == "+" else f"-{away}"
     return one_sided + suffix, text(end, 1) + (f" {sign} {away}" if is_open and away else "")
+
+
+def in_words(p: ir.Parameter) -> str:
+    """What the raw numbers of a parameter are mapped into: `0 < P < 2 / L`; empty where they are the values.
+
+    One text for one map, however its facts were written: raw numbers are good where this text is the same. The initial
+    value is not in it, though the distance from an open end is a small share of it.
+    """
+    r, f = p.facts.range, p.facts
+    said = [f"{p.name} symmetric"] if p.type.kind == "sym" else []
+    if r is not None:
+        above = f" {'<' if r.high_open else '<='} {_words(r.high)}" if r.high is not None else ""
+        if r.low is None or r.high is None:
+            below = f" {'>' if r.low_open else '>='} {_words(r.low)}" if r.low is not None else ""
+            said.append(f"{p.name}{below}{above}")
+        else:
+            said.append(f"{_words(r.low)} {'<' if r.low_open else '<='} {p.name}{above}")
+        if (r.low_open or r.high_open) and f.margin != ir.MARGIN:
+            said.append(f"margin({f.margin:g})")
+    if f.bound is not None:
+        said.append(f"bounded({_words(f.bound)})")
+    if f.envelope is not None:
+        said.append(f"{p.name} -> 0 like {_words(f.envelope)}")
+    return ", ".join(said)
+
+
+def _words(end: Node) -> str:
+    """An end of a range with the names of the file."""
+    at = constant(end)
+    if at is not None:
+        return repr(at).removesuffix(".0")
+    return Emitter({n.attr: n.name for n in end.walk() if n.op == "symbol"}).text(end)

@@ -23,9 +23,9 @@ stochgrad_f minibatch modulus radius
 """
 """Attributes of a problem class."""
 OF_MODULES = """
-add_module apply bfloat16 buffers call_super_init children compile cpu cuda double dump_patches eval extra_repr float
-forward get_buffer get_extra_state get_parameter get_submodule half init_state ipu layers load_state_dict modules mtia
-name named_buffers named_children named_modules named_parameters parameters register_backward_hook register_buffer
+add_module apply bfloat16 buffers call_super_init children compile cpu cuda double dump_patches eval extra_repr facts
+float forward get_buffer get_extra_state get_parameter get_submodule half init_state ipu layers load_state_dict modules
+mtia name named_buffers named_children named_modules named_parameters parameters register_backward_hook register_buffer
 register_forward_hook register_forward_pre_hook register_full_backward_hook register_module register_parameter reported
 requires_grad_ set_extra_state set_submodule share_memory state_dict step to to_empty train training type xpu zero_grad
 """
