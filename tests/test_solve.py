@@ -265,3 +265,15 @@ def test_weights_in_a_file(lista: Trained, pa: Trained, folder: Path, tmp_path: 
         pa.load(tmp_path / "mine.safetensors")
     with pytest.raises(ValueError, match="is not a file of weights written by l2ogen"):
         pa.load(folder / "pa/settings.json")
+
+
+def test_a_run_needs_no_data_file_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shared data stand beside the weights."""
+    A = np.random.default_rng(0).standard_normal((6, 10)).astype(np.float32)
+    np.savez(tmp_path / "hyperlista_fixed_A.npz", A=A / np.linalg.norm(A, axis=0))
+    monkeypatch.setenv("L2OGEN_DATA", str(tmp_path))
+    l2ogen.load("lista_cp").train(tmp_path / "run", on="published_coding", m=6, n=10, layers=2, steps=1, batch=2, quiet=True)
+    expected = l2ogen.load_run(tmp_path / "run").solve(b=A[:, 0])
+    (tmp_path / "hyperlista_fixed_A.npz").unlink()
+    monkeypatch.delenv("L2OGEN_DATA")
+    assert np.array_equal(l2ogen.load_run(tmp_path / "run").solve(b=A[:, 0]), expected)

@@ -1,6 +1,7 @@
 """A run folder, ready for use."""
 from __future__ import annotations
 
+import inspect
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -109,9 +110,21 @@ def load_run(folder: Path | str, device: str | None = None) -> Trained:
     except (FileNotFoundError, ValueError) as error:
         raise RunError(f"{folder} is no run folder: {error}") from None
     settings = settings if device is None else replace(settings, device=device)
-    model, shared = training.build(settings)
+    model, shared = _built(training, settings, folder / WEIGHTS)
     run = Trained(model.eval(), shared, settings, training)
     try:
         return run.load(folder / WEIGHTS)
     except FileNotFoundError:
         raise RunError(f"{folder} has no weights yet") from None
+
+
+def _built(training: ModuleType, settings: Settings, weights: Path) -> tuple[nn.Module, dict[str, Tensor]]:
+    """The module before its weights, on the shared data that stand beside them: the file that the training read them
+    from may be gone, or on another machine."""
+    if weights.is_file() and "shared" in inspect.signature(training.build).parameters:  # not in older folders
+        tensors, _ = checkpoint.load(weights)
+        made: tuple[nn.Module, dict[str, Tensor]] = training.build(
+            settings, {name: value.to(**settings.like) for name, value in checkpoint.part("shared", tensors).items()})
+        return made
+    made = training.build(settings)
+    return made
