@@ -64,14 +64,15 @@ def lista_cpss(w: Weights, p: Instance) -> States:
 
 
 def scaled(start: float, base: float, *, floor: float = 0.0, most: float | None = None) -> Callable[[Weights, Instance], States]:
-    """x + gamma_k*(W' + t_k*(A' - W') + D_k/100)*(b - A*x) + E_k/1000*x by thresholds max(base^k, floor)*s_k, where W is
-    learned or computed, and t, D, E may be missing; `most`: the largest share p_k. The fact s > 0 keeps a thousandth of
+    """x + gamma_k*(W' + t_k*(A' - W') + D_k/100)*(b - A*x) + E_k/1000*x by thresholds max(base^k, floor)*s_k, where t, D, E
+    may be missing, or D one for all layers; `most`: the largest share p_k. The fact s > 0 keeps a thousandth of
     where s starts."""
     def states(w: Weights, p: Instance) -> States:
-        W = w["W"] if "W" in w else analytic_weight(p.A)
-        x = p.zero
+        W, x = analytic_weight(p.A), p.zero
         for k, of in layers(w):
             step = W.T
+            if "D" in w:
+                step = step + w["D"].T / 100
             if "t.0" in w:
                 step = step + of("t") * (p.A.T - W.T) + of("D") / 100
             v = x + of("gamma") * (step @ (p.b - p.A @ x))
