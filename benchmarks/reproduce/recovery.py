@@ -103,8 +103,9 @@ def _row(result: Result, name: str, curve: Sequence[float], run: Run, **more: An
         result.rows[-1].reached = False if "goal" in more else None
 
 
-def _figure(panels: Mapping[str, Mapping[str, Sequence[float | None]]], across: str, along: str) -> Figure:
-    """A panel for each name, with its curves."""
+def _figure(panels: Mapping[str, Mapping[str, Sequence[float | None]]], across: str, along: str,
+            other: Mapping[str, tuple[str, str]] = {}) -> Figure:
+    """A panel for each name, with its curves; `other` labels for panels by name."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -121,8 +122,9 @@ def _figure(panels: Mapping[str, Mapping[str, Sequence[float | None]]], across: 
             heights: Any = values
             panel.plot(range(len(values)), heights, label=name, **style)
         panel.set_title(title, fontsize=10)
-        panel.set_xlabel(across)
-        panel.set_ylabel(along)
+        below, left = other.get(title, (across, along))
+        panel.set_xlabel(below)
+        panel.set_ylabel(left)
         panel.grid(True, color="0.88", linewidth=0.6)
         panel.spines[["top", "right"]].set_visible(False)
         panel.legend(frameon=False, fontsize=8)
@@ -233,11 +235,12 @@ def tilista(lab: Lab) -> Result:
          note="no number is published; the goal is LISTA-CPSS here")
     A = made.trained.shared["A"]
     weights: dict[str, Any] = {"A": A, "analytic W": start[1].trained.model.W, "TiLISTA's W": _tied(made)}
+    columns = "largest |w_i'a_j| of every tenth column, sorted"
     for name, W in weights.items():
         goal = 0.22 if name == "TiLISTA's W" and not made.kept else None
         result.row(f"coherence of {name}, unit diagonal", _off_diagonal(W, A)[1], "", goal=goal)
-        result.curve("largest |w_i'a_j| of each column, sorted", name, _largest(W, A))
-    result.figure = _figure(result.curves, "layer $k$, column", "NMSE (dB), coherence")
+        result.curve(columns, name, _largest(W, A))
+    result.figure = _figure(result.curves, "layer $k$", "NMSE (dB)", {columns: ("column", "coherence")})
     return result
 
 
