@@ -264,7 +264,7 @@ def _largest(W: Tensor, A: Tensor) -> list[float]:
 @target("hyperlista", "HyperLISTA: three numbers, and signals of another law")
 def hyperlista(lab: Lab) -> Result:
     world, result = Recovery(lab), Result()
-    made, learned = world.train("hyperlista", "hyperlista", density=0.15), _alista(world)[1]
+    made, learned = world.train("hyperlista", "hyperlista", density=0.135), _alista(world)[1]
     noisy = world.train("hyperlista_30", "hyperlista", snr=30.0)
     source = "published: measured with the public code, step 1, searched at density 0.1"
     for name, law, run, snr, published, goal in (
@@ -278,7 +278,7 @@ def hyperlista(lab: Lab) -> Result:
         if goal is not None:
             for method, curve in curves.items():
                 result.curve(name, method, curve)
-        where = "at SNR 30 dB" if run is noisy else "at density 0.15, where it is hardest"
+        where = "at SNR 30 dB" if run is noisy else "at density 0.135, between the two"
         _row(result, f"HyperLISTA, {name}", curves["HyperLISTA"], run, published=published, goal=goal,
              note=f"searched {where}; {source}")
     _decibel(result)
