@@ -31,11 +31,11 @@ ENVELOPE: Bounds = (lambda L, k: -1 / (k + 1) ** 2, lambda L, k: 1 / (k + 1) ** 
 THETA = {"theta_k": at_least(0)}
 FALLS, FALLS_SLOWLY = {"s_k": at_least(7.5e-4)}, {"s_k": at_least(6e-4)}
 RANGES: dict[str, dict[str, Bounds]] = {
-    **dict.fromkeys(["ada_lista", "lista", "lista_cp", "lista_ss", "lista_cpss", "alista", "tilista", "tilista:plain",
+    **dict.fromkeys(["ada_lista", "lista", "lista_cp", "lista_ss", "lista_cpss", "alista", "alista:plain", "tilista", "tilista:plain",
                      "lista:free"], THETA),
     **dict.fromkeys(["alista:geometric", "tilista:geometric", "lista_cpss:scaled", "lista_ss:residual"],
                     FALLS),
-    **dict.fromkeys(["alista:plain", "alista:noisy", "lista_cp:analytic", "lista:residual", "lista_cpss:noisy",
+    **dict.fromkeys(["alista:plain_geometric", "alista:noisy", "lista_cp:analytic", "lista:residual", "lista_cpss:noisy",
                      "lista_ss:noisy"], FALLS_SLOWLY),
     "composite_form": {"P": STEP, "b": ENVELOPE},
     "horizon_one": {"P1": STEP, "P2": over_L(-2, 2), "A": two_sided(-2, 2), "B": two_sided(-2, 2), "b1": ENVELOPE,
@@ -138,14 +138,14 @@ def layered(one: Instance) -> dict[str, dict[str, Array | float]]:
     hyper: dict[str, Array | float] = {"W": W, "B": np.linalg.pinv(A), "mu": coherence(W, A), "c1": 0.075, "c2": 0.015,
                                        "c3": 0.4}  # fmt: skip
     return {"lista": free, "lista_ss": free, "lista_cp": coupled, "lista_cpss": coupled, "tilista": tied,
-            "tilista:plain": tied, "alista": analytic, "hyperlista": hyper,
+            "tilista:plain": tied, "alista": analytic, "alista:plain": analytic, "hyperlista": hyper,
             "ada_lista": {"W1": np.eye(len(A)), "W2": np.eye(len(A)), "gamma_k": 0.2, "theta_k": 0.02},
             "ppa_metric": {"P": 1, "b_k": 0}, "pgd_metric": {"P": 1 / L}}  # fmt: skip
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("name", ["lista", "lista_ss", "lista_cp", "lista_cpss", "tilista", "tilista:plain", "alista",
-                                  "hyperlista", "ada_lista", "ppa_metric", "pgd_metric"])  # fmt: skip
+                                  "alista:plain", "hyperlista", "ada_lista", "ppa_metric", "pgd_metric"])  # fmt: skip
 def test_initial_values_are_the_declared_ones(name: str, dtype: torch.dtype) -> None:
     """In the natural scale, through the reparametrization, in the first layer and the last; without one, the middle."""
     data = data_for("lista" if name in harness.RECOVERY else "ista", batch=1)

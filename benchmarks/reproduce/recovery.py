@@ -187,7 +187,7 @@ def _family(world: Recovery, snr: float) -> dict[str, Run]:
     found["LISTA-CPSS"] = world.train(cpss, "lista_cpss:scaled" if clean else "lista_cpss:noisy", snr=snr, warm=start)
     found["LISTA-SS"] = world.train(f"lista_ss{end}", "lista_ss:residual" if clean else "lista_ss:noisy", snr=snr,
                                     warm=(cpss, found["LISTA-CPSS"]))
-    plain: tuple[str, Run] = "alista_plain", world.train("alista_plain", "alista:plain")
+    plain: tuple[str, Run] = "alista_plain", world.train("alista_plain", "alista:plain_geometric")
     cp = "lista_cp", world.train("lista_cp", "lista_cp:analytic", warm=plain)
     if not clean:
         long: dict[str, Any] = {"warm": cp, "rate": 2e-2, "steps": 3000}

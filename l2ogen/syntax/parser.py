@@ -211,8 +211,10 @@ class _Parser:
         first, last = self.tokens[start], self.tokens[max(start, end - 1)]
         span = span_of(first).to(span_of(last))
         broken = Token("BROKEN", " ".join(words), start_pos=span.start, end_pos=span.end)
-        if end == start or not self.accepts(broken):  # an empty statement: the end itself was not expected; drop it
+        if end == start:  # an empty statement: the end itself was not expected; drop it
             return start + 1
+        if not self.accepts(broken):  # drop it whole: each of its tokens would be another mistake
+            return end + (end < len(self.tokens) and self.tokens[end].type == "SEP")
         self.machine.feed_token(broken)
         return end
 

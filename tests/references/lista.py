@@ -105,6 +105,10 @@ def alista(w: Weights, p: Instance) -> States:
     return one_matrix(w, p, analytic_weight(p.A), selection=True)
 
 
+def alista_plain(w: Weights, p: Instance) -> States:
+    return one_matrix(w, p, analytic_weight(p.A), selection=False)
+
+
 def hyperlista(w: Weights, p: Instance) -> States:
     """The facts c > 0 keep a thousandth of the initial values 0.075, 0.015, 0.4 as their margin."""
     c1, c2, c3 = at_least(w["c1"], 7.5e-5), at_least(w["c2"], 1.5e-5), at_least(w["c3"], 4e-4)
