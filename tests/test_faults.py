@@ -1,7 +1,7 @@
 """Faults planted in the checker: the soundness test complains about each of them."""
 
 import pytest
-from soundness.faults import FAULTS, caught
+from soundness.faults import FAULTS, caught, numbered, planted, quick, summary
 
 SHOWN_BY = {
     "the sign of a metric": 0, "the sign of a threshold": 49, "side conditions": 12, "g* in a prox": 44,
@@ -24,3 +24,12 @@ def test_every_fault_has_a_rule() -> None:
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_caught(fault: str) -> None:
     assert caught(fault, SHOWN_BY[fault])
+
+
+def test_the_search_sees_a_fault() -> None:
+    """What `python -m tests.soundness.faults` compares, without witnesses."""
+    found = numbered(SHOWN_BY["the sign of a metric"])
+    right = summary(quick(found))
+    with planted("the sign of a metric"):
+        assert summary(quick(found)) != right
+    assert summary(quick(found)) == right

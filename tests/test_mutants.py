@@ -74,6 +74,23 @@ def test_a_brace_may_stand_on_the_next_line() -> None:
     assert found(FISTA.replace("update {", "update\n{")) == []
 
 
+def test_a_statement_of_a_variant_that_does_not_parse_is_one_message() -> None:
+    """Each of its tokens was one."""
+    text = SPECS["lista_cpss.l2o"]
+    assert found(text.replace("\n  x+ = soft_ss(x + gamma_k", "\n  + = soft_ss(x + gamma_k", 1)) == ["L2O109:+"]
+
+
+def test_a_size_is_not_missed_beside_a_name() -> None:
+    """The declaration that is gone said how large n is."""
+    assert found(LASSO.replace("  A in R^(m, n)\n", "")) == ["L2O201:A"]
+
+
+def test_a_range_that_does_not_make_it_convex_is_pointed_at() -> None:
+    (said,) = pipeline.check(Source("spec.l2o", LASSO.replace("lam > 0", "lam > -1")), pipeline.Library()).diagnostics
+    assert said.code == "L2O511"
+    assert [LASSO.replace("lam > 0", "lam > -1")[span.start : span.end] for span, _ in said.notes] == ["lam > -1"]
+
+
 def test_what_follows_from_a_mistake_comes_back_once_it_is_mended() -> None:
     """`f` is not said to be undeclared while its declaration does not parse; it is when there is none."""
     assert found(ISTA.replace("  f(x) : convex, smooth(L)\n", "  (x) : convex, smooth(L)\n")) == ["L2O109:("]

@@ -107,13 +107,15 @@ def _repeated_lines(ordered: list[Diagnostic], shape: Shape) -> list[Diagnostic]
 
 
 def _missed(ordered: list[Diagnostic], shape: Shape) -> list[Diagnostic]:
-    """Where a part is missing, or a declaration can't be read, what would be in it is missed in vain."""
+    """Where a part or a name is missing, or a declaration can't be read, what would be in it is missed in vain."""
     if shape.unsure:
         return [d for d in ordered if d.code not in ABSENT or (d.code == UNDECLARED and _is_explained(d))]
     if any(d.code == SECOND_PART for d in ordered):
         return [d for d in ordered if d.code != MISSING_PART]
     if any(d.code == MISSING_PART for d in ordered):
         return [d for d in ordered if d.code not in ABSENT - {MISSING_PART}]
+    if any(d.code == UNDECLARED for d in ordered):  # its space may say how large what is
+        return [d for d in ordered if d.code != UNSIZED]
     return ordered
 
 
@@ -127,5 +129,5 @@ def _lost_block(ordered: list[Diagnostic], shape: Shape) -> list[Diagnostic]:
     names = tuple((d.span, f"nor is {d.message.partition(' ')[0]}") for d in lost[1:])
     help = f"declare them in a `{missing[0]}` block"
     merged = replace(lost[0], help=help, notes=lost[0].notes + names)
-    rest = [d for d in ordered if d not in lost[1:] and d.code != UNSIZED]
+    rest = [d for d in ordered if d not in lost[1:]]
     return [merged if d is lost[0] else d for d in rest]

@@ -155,10 +155,11 @@ class Objective:
 
     def unknown_sign(self, p: Part, term: derive.Term) -> bool:
         c = term.coefficient.node
-        names = [n for n in sorted(ir.symbols(c, "data")) if self.ranges.get(n) is None]
-        facts = " and ".join(f"`{n} in R with {n} > 0`" for n in names)
-        help = f"declare {facts}" if names else "make it positive"
-        self.report.append(catalog.unknown_sign(p.tree.span, p.name, help))
+        ranges = {n: self.ranges.get(n) for n in sorted(ir.symbols(c, "data"))}
+        facts = " and ".join(f"`{n} in R with {n} > 0`" for n, found in ranges.items() if found is None)
+        help = f"declare {facts}" if facts else "make it positive"
+        notes = tuple((r.span, f"this is what is known of `{n}`") for n, r in ranges.items() if r is not None)
+        self.report.append(catalog.unknown_sign(p.tree.span, p.name, help, notes))
         return False
 
     def explain(self, why: str, term: derive.Term) -> tuple[str, str]:

@@ -83,7 +83,9 @@ class Trained(NamedTuple):
 
         Raises FileNotFoundError, and ValueError for what does not fit; then nothing is changed.
         """
-        tensors, meta = checkpoint.load(Path(file))
+        return self._take(file, *checkpoint.load(Path(file)))
+
+    def _take(self, file: Path | str, tensors: dict[str, Tensor], meta: dict[str, Any]) -> Trained:
         found = {"model": checkpoint.part("model", tensors), "shared": checkpoint.part("shared", tensors)}
         for part, ours in (("model", self.model.state_dict()), ("shared", self.shared)):
             shapes, theirs = ({n: tuple(v.shape) for n, v in group.items()} for group in (ours, found[part]))
@@ -110,21 +112,12 @@ def load_run(folder: Path | str, device: str | None = None) -> Trained:
     except (FileNotFoundError, ValueError) as error:
         raise RunError(f"{folder} is no run folder: {error}") from None
     settings = settings if device is None else replace(settings, device=device)
-    model, shared = _built(training, settings, folder / WEIGHTS)
-    run = Trained(model.eval(), shared, settings, training)
     try:
-        return run.load(folder / WEIGHTS)
+        tensors, meta = checkpoint.load(folder / WEIGHTS)
     except FileNotFoundError:
         raise RunError(f"{folder} has no weights yet") from None
-
-
-def _built(training: ModuleType, settings: Settings, weights: Path) -> tuple[nn.Module, dict[str, Tensor]]:
-    """The module before its weights, on the shared data that stand beside them: the file that the training read them
-    from may be gone, or on another machine."""
-    if weights.is_file() and "shared" in inspect.signature(training.build).parameters:  # not in older folders
-        tensors, _ = checkpoint.load(weights)
-        made: tuple[nn.Module, dict[str, Tensor]] = training.build(
-            settings, {name: value.to(**settings.like) for name, value in checkpoint.part("shared", tensors).items()})
-        return made
-    made = training.build(settings)
-    return made
+    # On the shared data beside the weights: the file that the training read them from may be gone by now.
+    shared = {name: value.to(**settings.like) for name, value in checkpoint.part("shared", tensors).items()}
+    takes = "shared" in inspect.signature(training.build).parameters    # not in older folders
+    model, shared = training.build(settings, shared) if takes else training.build(settings)
+    return Trained(model.eval(), shared, settings, training)._take(folder / WEIGHTS, tensors, meta)

@@ -213,8 +213,9 @@ class _Parser:
         broken = Token("BROKEN", " ".join(words), start_pos=span.start, end_pos=span.end)
         if end == start:  # an empty statement: the end itself was not expected; drop it
             return start + 1
-        if not self.accepts(broken):  # drop it whole: each of its tokens would be another mistake
-            return end + (end < len(self.tokens) and self.tokens[end].type == "SEP")
+        if not self.accepts(broken):  # `}` and more on a line: drop it whole, each of its tokens would be a mistake
+            ends = end < len(self.tokens) and self.tokens[end].type == "SEP"
+            return end + (ends and not self.accepts(self.tokens[end]))
         self.machine.feed_token(broken)
         return end
 
