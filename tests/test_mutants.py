@@ -80,6 +80,13 @@ def test_a_statement_of_a_variant_that_does_not_parse_is_one_message() -> None:
     assert found(text.replace("\n  x+ = soft_ss(x + gamma_k", "\n  + = soft_ss(x + gamma_k", 1)) == ["L2O109:+"]
 
 
+def test_a_misspelled_prox_with_a_metric_is_named() -> None:
+    text = SPECS["l2o_pa.l2o"].replace("prox_r,P(", "porx_r,P(", 1)
+    (said,) = pipeline.check(Source("spec.l2o", text), pipeline.Library()).diagnostics
+    assert (said.code, text[said.span.start : said.span.end]) == ("L2O201", "porx_r")
+    assert "`prox_r`" in said.help
+
+
 def test_a_size_is_not_missed_beside_a_name() -> None:
     """The declaration that is gone said how large n is."""
     assert found(LASSO.replace("  A in R^(m, n)\n", "")) == ["L2O201:A"]

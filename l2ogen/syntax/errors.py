@@ -75,6 +75,8 @@ def unexpected(tokens: list[Token], start: int, at: int, choices: set[str], bloc
         return catalog.double_star(span_of(before).to(span))
     if before is not None and token.type == "COMMA" and before.startswith("prox_"):
         return catalog.metric_needs_braces(_until_parenthesis(tokens, at), before.removeprefix("prox_"))
+    if before is not None and token.type == "COMMA" and nearest(before.partition("_")[0], ["prox"]) and "_" in before:
+        return catalog.unknown_name(span_of(before), str(before), "prox_" + before.partition("_")[2])
     first = (
         at == start + 1
         and tokens[start].type == "NAME"
