@@ -269,7 +269,8 @@ REFUTED = [
     if isinstance(c.program, ir.Algorithm) and ("fixed_point", "refuted") in c.program.expectations
 ]  # fmt: skip
 SLOW = {"GDMomentum"}  # momentum that started elsewhere goes as 0.9^k
-GEOMETRIC = {"ALISTA:geometric", "TiLISTA:geometric", "LISTA_CPSS:scaled", "LISTA_CP:analytic"}  # thresholds c^k*s_k
+# thresholds c^k*s_k
+GEOMETRIC = {"ALISTA:geometric", "ALISTA:plain_geometric", "TiLISTA:geometric", "LISTA_CPSS:scaled", "LISTA_CP:analytic"}
 VANISHING = {"PBA12:envelopes", "HorizonOne", "CompositeForm", "SmoothForm", "NonsmoothForm"}
 
 

@@ -59,7 +59,10 @@ def fixed_point_residual(
         state = start(program, instance, parameters) | (states or {})
         indices = [k] * settle
     for i in indices:
+        before = state
         state = frozen_step(program, instance, parameters, state | {x: instance.x_star}, i).state | (states or {})
+        if reading != "U" and all(np.array_equal(state[name], before[name]) for name in state):
+            break  # at rest: the same step from the same states
     rng = np.random.default_rng(seed)
     for s in program.states:  # the point, and the history that has come to rest there
         if s.name == x or (near and np.array_equal(state[s.name], instance.x_star)):
