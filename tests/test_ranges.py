@@ -48,6 +48,7 @@ RANGES: dict[str, dict[str, Bounds]] = {
     "learned_step": {"alpha": STEP},
     "learned_step:stochastic": {"alpha": at_least(1e-3)},
     "na_alista": {"gamma": at_least(1e-3), "theta": at_least(1e-3)},
+    "na_alista:noisy": {"gamma": at_least(1e-3), "theta": at_least(1e-3), "t": two_sided(0, 1, 0)},
     "nonsmooth_form": {"P": UNIT, "b": ENVELOPE},
     "pba12": {"P": STEP, "B": UNIT, "A": UNIT},
     "pba12:A": {"A": UNIT},

@@ -52,6 +52,7 @@ REFERENCES: dict[str, Rule] = {
     "lista_ss:noisy": lista.scaled(0.6, 0.72, floor=0.08, most=0.12),
     "lista_ss:residual": lista.scaled(0.75, 0.72, most=0.12),
     "na_alista": lista.na_alista,
+    "na_alista:noisy": partial(lista.na_alista, shares=True),
     "nonsmooth_form": learned.nonsmooth_form,
     "pba12": learned.pba12,
     "pba12:A": partial(learned.pba12, predicted="A"),

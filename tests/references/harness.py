@@ -26,10 +26,10 @@ SMOOTH = ["gd", "gd_momentum", "smooth_form", "learned_step", "learned_step:stoc
 NONSMOOTH = ["ppa", "ppa_metric", "nonsmooth_form"]
 RECOVERY = ["lista", "lista_ss", "lista_cp", "lista_cpss", "tilista", "tilista:plain", "alista", "alista:plain",
             "alista:geometric", "alista:noisy", "alista:plain_geometric", "tilista:geometric", "lista:free", "lista:residual", "lista_cp:analytic",
-            "lista_cpss:scaled", "lista_cpss:noisy", "lista_ss:residual", "lista_ss:noisy", "hyperlista", "na_alista"]  # fmt: skip
+            "lista_cpss:scaled", "lista_cpss:noisy", "lista_ss:residual", "lista_ss:noisy", "hyperlista", "na_alista", "na_alista:noisy"]  # fmt: skip
 RANDOM_START = ["l2o_pa:official"]
 LOSS_AT = {"l2o_pa:official": "y"}  # the others' losses are of x
-OF_SCALARS = ["learned_step", "learned_step:stochastic", "na_alista"]  # the others' networks run over coordinates
+OF_SCALARS = ["learned_step", "learned_step:stochastic", "na_alista", "na_alista:noisy"]  # the others' networks run over coordinates
 
 
 def specs() -> list[str]:
@@ -154,7 +154,7 @@ NOISE = {"W": 0.02, "W1": 0.02, "W2": 0.02, "gamma": 0.1, "theta": 0.02, "s": 0.
 # with full steps or biases these would diverge or amplify rounding
 CALMED = {"alista": 0.5, "alista:plain": 0.5, "alista:plain_geometric": 0.5, "alista:geometric": 0.5, "alista:noisy": 0.5,
           "tilista:geometric": 0.5, "lista_cpss:scaled": 0.3, "lista_cpss:noisy": 0.3, "lista_ss:residual": 0.3,
-          "lista_ss:noisy": 0.3, "lista:residual": 0.3, "lista_cp:analytic": 0.5, "na_alista": 0.2, "learned_step:stochastic": 0.1,
+          "lista_ss:noisy": 0.3, "lista:residual": 0.3, "lista_cp:analytic": 0.5, "na_alista": 0.2, "na_alista:noisy": 0.2, "learned_step:stochastic": 0.1,
           "pba12": 0.3, "pba12:PBA1": 0.3, "pba12:PBA2": 0.3}  # fmt: skip
 
 

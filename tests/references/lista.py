@@ -11,6 +11,7 @@ from .mathematics import (
     Weights,
     analytic_weight,
     at_least,
+    between,
     coherence,
     detached,
     larger,
@@ -74,7 +75,9 @@ def scaled(start: float, base: float, *, floor: float = 0.0, most: float | None 
             if "D" in w:
                 step = step + w["D"].T / 100
             if "t.0" in w:
-                step = step + of("t") * (p.A.T - W.T) + of("D") / 100
+                step = step + of("t") * (p.A.T - W.T)
+            if "D.0" in w:
+                step = step + of("D") / 100
             v = x + of("gamma") * (step @ (p.b - p.A @ x))
             if "E.0" in w:
                 v = v + of("E") @ x / 1000
@@ -124,13 +127,17 @@ def hyperlista(w: Weights, p: Instance) -> States:
         yield {"x": x, "x_prev": x_prev}
 
 
-def na_alista(w: Weights, p: Instance) -> States:
+def na_alista(w: Weights, p: Instance, shares: bool = False) -> States:
+    """`shares`: how much of A' goes into the weight is predicted, too."""
     W, x = analytic_weight(p.A), p.zero
     phi = Network(w, 1)
     for k in itertools.count():
         residual = p.A @ x - p.b
         u = W.T @ residual
-        gamma, theta = (at_least(v, 1e-3) for v in of_scalars(phi, [norm_1(residual), norm_1(u)]))
+        said = of_scalars(phi, [norm_1(residual), norm_1(u)])
+        gamma, theta = (at_least(v, 1e-3) for v in said[:2])
+        if shares:
+            u = u + between(said[2], 0, 1, margin=0) * (p.A.T @ residual - u)
         x = soft_ss(x - gamma * u, theta, share(k, 0.12, growth=0.0075))
         yield {"x": x}
 
