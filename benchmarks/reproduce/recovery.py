@@ -300,11 +300,12 @@ def na_alista(lab: Lab) -> Result:
         made = world.train(f"na_alista_{snr:g}", "na_alista:noisy", snr=snr)
         exact = world.train(f"na_alista_{snr:g}_exact", "na_alista", snr=snr, optimizer="adam(rate = 5e-4)")
         for label, run in (("NA-ALISTA", made), ("the analytic W alone", exact), ("ALISTA", _alista(world, snr)[1])):
-            result.curve(f"SNR {snr:g} dB", label, world.nmse(run, snr=snr))
-        curves = result.curves[f"SNR {snr:g} dB"]
-        _row(result, name, curves["NA-ALISTA"], made, published=published, goal=published, note=f"{source}; {SHARE}")
-        _row(result, f"{name}, the analytic W alone", curves["the analytic W alone"], exact, published=published,
-             note=source)
+            curve = world.nmse(run, snr=snr)
+            result.curve(f"SNR {snr:g} dB", label, curve)
+            if run is made:
+                _row(result, name, curve, run, published=published, goal=published, note=f"{source}; {SHARE}")
+            elif run is exact:
+                _row(result, f"{name}, {label}", curve, run, published=published, note=source)
     _decibel(result)
     return result
 

@@ -55,6 +55,8 @@ class Expressions:
         """Next states and lets computed so far in this step."""
         self.later: dict[str, Span] = {}
         """Where the next states that are still to come are computed."""
+        self.below: dict[str, Span] = {}
+        """Where lets are computed, in all lines of the update."""
         self.in_problem = False
         """Whether the text is a formula of a problem file: sizes are numbers there, indicators functions."""
         self.in_update = True
@@ -121,7 +123,9 @@ class Expressions:
         elif e.id in CALLS or e.id == "prox":
             self.say(catalog.not_a_value(e.span, e.id, "an operator", f"write `{e.id}(…)`"))
         elif e.next and e.id in self.later:
-            self.say(catalog.next_too_early(e.span, e.id, self.later[e.id], self.in_update))
+            self.say(catalog.too_early(e.span, e.text, self.later[e.id], self.in_update))
+        elif not e.next and e.id in self.below:
+            self.say(catalog.too_early(e.span, e.id, self.below[e.id], self.in_update))
         else:
             meant = self.scope.suggest(e.id)
             known = self.scope.table.get(meant or "")
@@ -139,7 +143,7 @@ class Expressions:
         elif e.id not in self.assigned:
             never = self.in_update and e.id not in self.later  # which is said of the state
             if e.id not in self.scope.broken and not never:
-                self.say(catalog.next_too_early(e.span, e.id, self.later.get(e.id), self.in_update))
+                self.say(catalog.too_early(e.span, e.text, self.later.get(e.id), self.in_update))
         elif found.type is not None:
             return symbol("next", e.id, found.type, e.span)
         return None

@@ -40,12 +40,11 @@ class Update:
         return self.expressions.scope
 
     def run(self, statements: list[t.Assignment]) -> None:
-        later = self.expressions.later
+        later, below = self.expressions.later, self.expressions.below
         self.written = {n.id for s in statements for n in t.walk(s) if isinstance(n, t.Name)}
         for s in statements:
             for target in s.targets:
-                if target.next:
-                    later.setdefault(target.id, target.span)
+                (later if target.next else below).setdefault(target.id, target.span)
         for s in statements:
             self.expressions.said.clear()
             self.assignment(s)

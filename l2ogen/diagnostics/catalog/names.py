@@ -32,12 +32,18 @@ def unused_name(span: Span, word: str, what: str) -> Diagnostic:
     )  # fmt: skip
 
 
-def next_too_early(span: Span, name: str, assigned: Span | None, in_update: bool = True) -> Diagnostic:
-    notes = ((assigned, f"`{name}+` is computed here"),) if assigned else ()
-    help = f"use the old iterate `{name}`"
-    if in_update:
-        help = f"move this line below the one of `{name}+`, or {help}"
-    return Diagnostic("L2O204", f"`{name}+` is used before it is computed", span, "not yet known", help, notes)
+def too_early(span: Span, word: str, assigned: Span | None, in_update: bool = True) -> Diagnostic:
+    """word: `x+`, or a let `u`; outside the update an input of what is predicted."""
+    if word.endswith("+"):
+        help = f"use the old iterate `{word[:-1]}`"
+        if in_update:
+            help = f"move this line below the one of `{word}`, or {help}"
+    elif in_update:
+        help = "move that line above this one"
+    else:  # the network is called above that line, or for it
+        help = "move that line above the first one that uses what is predicted here; it can't use that itself"
+    notes = ((assigned, f"`{word}` is computed here"),) if assigned else ()
+    return Diagnostic("L2O204", f"`{word}` is used before it is computed", span, "not yet known", help, notes)
 
 
 def next_of_no_state(span: Span, name: str, what: str, declared: Span | None) -> Diagnostic:
