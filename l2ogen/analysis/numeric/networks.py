@@ -30,6 +30,8 @@ class Net:
     weights: Weights
     seed: int = 0
     """Of a random initial hidden state."""
+    says: float | None = None
+    """The outputs, where the weights make them the same whatever it reads."""
 
     def start(self, size: int) -> Array | None:
         """The initial hidden state: h and c of every layer for an LSTM, h for a GRU."""
@@ -43,6 +45,8 @@ class Net:
 
     def __call__(self, u: Array, hidden: Array | None) -> tuple[Array, Array | None]:
         """(outputs, coordinates) and the next hidden state from (inputs, coordinates)."""
+        if self.says is not None:
+            return np.full((len(self.weights["out.weight"]), u.shape[1]), self.says), hidden
         n, states = self.network, []
         activation = OPERATORS[n.activation]
         if n.inputs == "standardized":
@@ -76,7 +80,8 @@ class Net:
             raise ValueError(f"`{self.network.name}` has no biases: its outputs are 0 if its weights are")
         last = {"out.bias": np.full_like(self.weights["out.bias"], value)} if value else {}
         kept = {name: w for name, w in self.weights.items() if name in ("mean", "deviation")}
-        return replace(self, weights={name: np.zeros_like(w) for name, w in self.weights.items()} | kept | last)
+        weights = {name: np.zeros_like(w) for name, w in self.weights.items()} | kept | last
+        return replace(self, weights=weights, says=value)
 
     def linear(self, layer: str, u: Array, part: str = "") -> Array:
         suffix = f"_{part}" if part else ""
