@@ -185,7 +185,8 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _lines(lines: Sequence[Sequence[str]]) -> str:
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+    escaped = [[cell.replace("|", "\\|") for cell in line] for line in lines]
+    return "\n".join("| " + " | ".join(line) + " |" for line in escaped) + "\n"
 
 
 def _cell(value: Any) -> str:
