@@ -55,6 +55,18 @@ NOT_PROVED = {
         SMOOTH, "x+ = x - 1/L*grad f(x) - 0.1*(y - x); y+ = y + b_k", "learned b_k in R^n with b_k -> 0 tail 1/(k + 1)",
         states="x, y",
     ),
+    "a mean of gradients is one": spec(
+        COMPOSITE, "z+ = z + grad f(x); x+ = prox_{r, 1/L}(x - 1/L*grad f(x) - z/(k + 1))", states="x, z"),
+    "a mean of points is one": spec(SMOOTH, f"z+ = z + x; {STEP} + z/(k + 1)", states="x, z"),
+    "a mean of measurements is one": spec(
+        DATA, "u+ = u + A*x; x+ = soft(x + A'*(b - A*x) + A'*u/(k + 1), th/(k + 1))", "learned th in R with th >= 0",
+    ).replace("in R^n = 0 }", "in R^n = 0; u in R^m = 0 }"),
+    "a gradient at a sum grows with it": spec(SMOOTH, f"z+ = z + x; {STEP} + grad f(z)/(k + 1)", states="x, z"),
+    "a function of a sum grows with it": spec(SMOOTH, f"z+ = z + x; {STEP} + z.^2/(k + 1)", states="x, z"),
+    "what vanishes, times a sum that it is added to": spec(
+        SMOOTH, f"z+ = z + b; {STEP} + z*b", "learned b in R with b -> 0 like 1/(k + 1)^0.4", states="x, z"),
+    "a threshold that a growing scalar makes": spec(
+        DATA, "t+ = t + 1; x+ = soft(x + A'*(b - A*x), t/(k + 1))").replace("in R^n = 0 }", "in R^n = 0; t in R = 0 }"),
     "a root of what may be negative": spec(
         SMOOTH, "x+ = x - 1/L*grad f(x) + sqrt(1 - P)*(x - x)", "predicted P in diag(n) = phi(x)", PER_COORDINATE),
     "an unbounded factor of a state that tends to x*": spec(
@@ -111,6 +123,34 @@ NOT_REFUTED = {
         spec(COMPOSITE, "z = prox_{r, 1/L}(2*x); x+ = x + rho_k*(z - x) - 0*grad f(x)",
              "learned rho_k in R with 0 < rho_k < 1"), 0, "conditional"),
 }  # fmt: skip
+
+
+FADES = "t in R = 1"
+SCALAR_STATES = {
+    "a bias that fades": (f"t+ = 0.9*t; {STEP} - t", FADES),
+    "a factor that fades": ("t+ = t/(1 + t); x+ = x - 1/L*grad f(x) - t*x", FADES),
+    "a counter": (f"t+ = t + 1; {STEP} - 1/(t + 1)", "t in R = 0"),
+}
+
+
+@pytest.mark.parametrize("what", SCALAR_STATES)
+def test_where_a_scalar_state_tends_is_not_known(what: str) -> None:
+    """Its start refutes nothing: what it is then may fade."""
+    update, state = SCALAR_STATES[what]
+    found = targets(spec(SMOOTH, update).replace("= 0 }", f"= 0; {state} }}"))[0].fixed_point
+    assert found.verdict == "unknown"
+    assert "`t`" in found.reason
+
+
+def test_factors_below_1_whose_product_stays() -> None:
+    """(1 - 1/(k + 2)^2) from k = 0 on multiply to 1/2."""
+    found = targets(spec(SMOOTH, f"z+ = (1 - 1/(k + 2)^2)*z; {STEP} + z", states="x, z"))[0].fixed_point
+    assert (found.verdict, found.reading) == ("proved", "equilibrium")
+
+
+def test_a_schedule_that_sympy_cannot_follow_is_no_crash() -> None:
+    update = "v+ = min(0.9, 0.1*k)*v + (1 - min(0.9, 0.1*k))*grad f(x); x+ = x - 0.1/L*v+"
+    assert targets(spec(SMOOTH, update, states="x, v"))[0].convergence.verdict == "unknown"
 
 
 @pytest.mark.parametrize("what", NOT_REFUTED)

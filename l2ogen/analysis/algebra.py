@@ -239,5 +239,5 @@ def limit(c: sp.Expr, k: sp.Symbol) -> sp.Expr | None:
     """As k grows; None where sympy finds none."""
     try:
         return sp.limit(c, k, sp.oo)
-    except (NotImplementedError, ValueError, AttributeError):
+    except (NotImplementedError, ValueError, AttributeError, TypeError, sp.PoleError):
         return None

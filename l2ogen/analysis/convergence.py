@@ -47,6 +47,10 @@ def convergence(model: Model, form: NormalForm | None) -> Convergence:
     guard = model.program.safeguard
     if guard is not None:
         return _safeguarded(model, guard)
+    ending = next((p.name for p in model.program.parameters if p.tail.kind == "none"), None)
+    if ending is not None:
+        because = f"`{ending}` has values for the trained layers alone (`tail none`), and nothing follows them"
+        return Convergence("unknown", because=because)
     reasons: list[str] = []
     for attempt in (_memoryless, _fista, _inertial, _momentum):
         try:
@@ -120,11 +124,19 @@ def _step(P: Operator, model: Model) -> Metric:
 
 def _shown(m: Metric, model: Model) -> str:
     name = "L*P" if model.has("f") else "P"
-    return f"{_number(m.values.low)} <= {name} <= {_number(m.values.high)}"
+    low = f"{_number(m.values.low)} <= " if m.values.low > -INF else ""
+    high = f" <= {_number(m.values.high)}" if m.values.high < INF else ""
+    return f"{low}{name}{high}" if low or high else f"no bounds of {name} are known"
 
 
 def _number(x: float) -> str:
     return f"{x:.6g}"
+
+
+def _not_away(step: Metric, model: Model) -> str:
+    if step.values.low == -INF:
+        return "no lower bound of P above 0 is known"
+    return f"P is not bounded away from 0 ({_shown(step, model)})"
 
 
 # ---- biases ----------------------------------------------------------------------------------------
@@ -217,12 +229,12 @@ def _memoryless(model: Model, form: NormalForm | None) -> Convergence | None:
     low, high = step.values.low, step.values.high
     top = 2.0 if model.has("f") else INF
     if not low > 0:
-        raise Unknown(f"P is not bounded away from 0 ({_shown(step, model)})")
+        raise Unknown(_not_away(step, model))
     if not high < top and not (step.constant and not model.has("f")):  # one metric for all k is bounded
         raise Unknown(f"P reaches or passes 2/L ({_shown(step, model)})" if model.has("f") else "P is not bounded")
     bias = summability(form.b1, model)
     if bias is None:
-        raise Unknown(f"nothing makes the bias {form.b1} vanish")
+        raise Unknown(f"the bias {form.b1} is not declared to vanish: `b with b -> 0 like 1/(k + 1)^2`")
     fixed = step.scalar or step.constant
     shown = _shown(step, model)
     if bias in ("zero", "l1") and fixed:
@@ -251,21 +263,23 @@ def _inertial(model: Model, form: NormalForm | None) -> Convergence | None:
         raise Unknown(f"`{form.A}` is no single parameter")
     certified = _coupled(model, form, momentum)
     if not step.values.low > 0 and not certified:
-        raise Unknown(f"P is not bounded away from 0 ({_shown(step, model)})")
+        raise Unknown(_not_away(step, model))
     if model.has("f") and not step.values.high <= 1 and not certified:
         raise Unknown(f"P passes 1/L ({_shown(step, model)}): with momentum the certificate needs P <= 1/L")
     if not (mixing.values.low >= 0 and mixing.values.high <= 1):
         raise Unknown("B leaves [0, 1]")
     biases = [summability(b, model) for b in (form.b1, form.b2)]
     if None in biases:
-        raise Unknown("nothing makes the biases vanish")
+        raise Unknown("the biases are not all declared to vanish: `b with b -> 0 like 1/(k + 1)^2`")
     share = momentum.values.size**2 * mixing.values.high
     commute = step.scalar or momentum.scalar or {x.kind for op in (form.P, form.A) for x in op.letters} == {"diag"}
     ratio = 1.0 if step.constant and commute else step.values.low / step.values.high
     if not certified and not share < ratio:
         most = ratio**0.5 / mixing.values.high**0.5 if mixing.values.high else INF
+        size = momentum.values.size
+        reached = f"|A| reaches {_number(size)}" if size < INF else "no bound of |A| is known"
         raise Unknown(
-            f"|A| reaches {_number(momentum.values.size)}, the certificate needs |A| < {_number(most)}"
+            f"{reached}, the certificate needs |A| < {_number(most)}"
             + ("" if step.constant and commute else f" for steps between {_shown(step, model)}")
         )
     plain = mixing.values == Interval(1, 1)

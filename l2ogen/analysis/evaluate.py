@@ -346,7 +346,7 @@ class Evaluation:
                 return self.little(node, [base, exponent])
             made = self.image(node, [base])
             if isinstance(made, Vector) and exponent.is_number:
-                return made.replaced(lambda a: Vector.of(Atom(f"{a}^{exponent}", a.kind)))
+                return made.replaced(lambda a: Vector.of(Atom(self.model.holding(f"{a}^{exponent}", {a.name}), a.kind)))
             return made
         if isinstance(base, Operator):
             whole = exponent.is_integer and exponent.is_nonnegative
@@ -436,7 +436,7 @@ class Evaluation:
             return self.model.gradient() + Vector.of(Atom(name, "opaque")) + little
         if any(atom.name in self.model.differences for atom in rest.atoms):
             raise Unknown(f"a gradient at {point}, which may be the solution")
-        return Vector.of(Atom(f"grad f({point})", "value"))
+        return Vector.of(Atom(self.model.holding(f"grad f({point})", free(point)), "value"))
 
     def _stochgrad(self, node: Node) -> Value:
         self.notes.append("a minibatch gradient is read as the full one")
@@ -446,7 +446,7 @@ class Evaluation:
         point = self.vector(node.args[0])
         if (point - Vector.of(SOLUTION)).is_zero and not self.model.has("r") and self.model.has("f"):
             return self.model.gradient()
-        made = Vector.of(Atom(f"subgrad F({point})", "value"))
+        made = Vector.of(Atom(self.model.holding(f"subgrad F({point})", free(point)), "value"))
         self.notes.append("the subgradient that is taken at a kink need not be the one that makes F stationary")
         return made
 
@@ -457,9 +457,8 @@ class Evaluation:
         """d(…), and what tends to 0 where its arguments only tend to these: d is Lipschitz."""
         args = [self.vector(a) for a in node.args]
         near = [a.without("small") if self.is_small(a - a.without("small")) else a for a in args]
-        name = f"{node.attr}({', '.join(map(str, near))})"
         within: set[str] = set().union(*(free(a) for a in near))
-        self.model.inside[name] = within.union(*(self.model.inside.get(n, set()) for n in within))
+        name = self.model.holding(f"{node.attr}({', '.join(map(str, near))})", within)
         if self.model.reach(within) & self.model.undefined:
             self.model.undefined.add(name)
         value = Vector.of(Atom(name, "parameter"))

@@ -151,7 +151,8 @@ def _or_weight(parts: list[_Part], o: Obligation, weight: Operator, model: Model
     sequences = {p.name for p in model.program.parameters if p.per_iteration or p.kind == "predicted"}
     wild = any(a.kind in ("network", "opaque", "state") for a in o.vector.atoms)
     wild = wild or any(unbounded(n, model) for n in names & sequences)
-    if wild or names & (model.undefined | model.jumping) or _grows(weight) or all(p.state != "unknown" for p in parts):
+    wild = wild or bool(names & (model.undefined | model.jumping | model.adrift)) or _grows(weight)
+    if wild or all(p.state != "unknown" for p in parts):
         return parts
     moving = [p for p in model.program.parameters if p.name in free(weight) and p.kind in ("learned", "predicted")]
     if _vanishing(weight, model):
@@ -209,11 +210,12 @@ def _difference(op: Operator, atom: Atom, model: Model) -> list[_Part]:
 
 def _one(op: Operator, atom: Atom, model: Model) -> _Part:
     names = free(op)
+    adrift = model.reach(names | {atom.name}) & model.adrift
     if (names | {atom.name}) & model.undefined:
         return _Part("a value that is not defined at the solution", "unknown")
     if atom.kind == "small" or _vanishing(op, model):
         predicted = {p.name for p in model.program.parameters} & {atom.name}
-        grows = sorted(n for n in names | predicted if unbounded(n, model))
+        grows = sorted({n for n in names | predicted if unbounded(n, model)} | adrift)
         if grows or _grows(op):
             return _Part(f"{' and '.join(grows) or op}, not bounded, times what tends to 0", "unknown")
         return _Part(f"{op}*{atom} -> 0", "done")
@@ -223,7 +225,7 @@ def _one(op: Operator, atom: Atom, model: Model) -> _Part:
     free_ones = [p for p in parameters if p.kind in ("learned", "predicted")]
     known = atom.kind in ("solution", "subgradient", "residual", "ones", "parameter")
     ended = ended_by_tails(Vector({(w, atom): c for w, c in op.terms.items()}), model) if known else None
-    if ended is not None and not any(unbounded(n, model) for n in names):
+    if ended is not None and not adrift and not any(unbounded(n, model) for n in names):
         if ended.is_zero:
             return _Part(f"{op}*{atom} -> 0", "done")
         if not {p.name for p in model.program.parameters} & free(ended) and _stays(ended.part(atom)):
@@ -232,6 +234,10 @@ def _one(op: Operator, atom: Atom, model: Model) -> _Part:
     if all(c.could_extract_minus_sign() for c in op.terms.values()):
         op = op.scaled(sp.Integer(-1))
     shown, text = str(op), str(Vector({(w, atom): c for w, c in op.terms.items()}))
+    if adrift:
+        if free_ones and not varying and not _bounded_away(op, free_ones, model):
+            return _Part(f"{text} = 0", "limit", necessary=False)
+        return _Part(_course(adrift), "unknown")
     if atom.kind in ("network", "opaque", "value", "state"):
         if model.reach(names | {atom.name}) & model.jumping:
             return _Part(f"{atom} jumps at the solution", "unknown")
@@ -263,8 +269,14 @@ def _threshold(theta: Value, model: Model, selecting: bool) -> _Part:
     names = free(theta)
     shown = formula(theta) if isinstance(theta, sp.Expr) else str(theta)
     parameters = [p for p in model.program.parameters if p.name in names]
+    adrift = model.reach(names) & model.adrift
     if isinstance(theta, Operator | sp.Expr) and _vanishing(theta, model):
+        grows = sorted({n for n in names if unbounded(n, model)} | adrift)
+        if grows:
+            return _Part(f"{' and '.join(grows)}, not bounded, times what tends to 0", "unknown")
         return _Part(f"{shown} -> 0", "done")
+    if adrift:
+        return _Part(_course(adrift), "unknown")
     if model.reach(names) & model.jumping:
         return _Part(f"{shown} jumps at the solution", "unknown")
     moving = [p for p in parameters if p.kind in ("learned", "predicted")]
@@ -277,6 +289,11 @@ def _threshold(theta: Value, model: Model, selecting: bool) -> _Part:
         return _Part(f"{shown} -> 0", "never", value=theta)
     varying = any(p.per_iteration or p.kind == "predicted" for p in moving)
     return _Part(f"{shown} {'-> 0' if varying else '= 0'}", "limit", value=theta)
+
+
+def _course(states: set[str]) -> str:
+    named = " and ".join(f"`{name}`" for name in sorted(states))
+    return f"it depends on {named}, of which it is not known where {'they tend' if len(states) > 1 else 'it tends'}"
 
 
 def _vanishing(op: Operator | sp.Expr, model: Model) -> bool:
@@ -329,6 +346,8 @@ def unbounded(name: str, model: Model) -> bool:
     p = next((p for p in model.program.parameters if p.name == name), None)
     if name in model.small:
         return False
+    if name in {s.name for s in model.program.states}:
+        return name in model.adrift
     if p is None:
         known = {d.name for d in model.program.data} | {f.lipschitz for f in model.program.functions} | {"k", "lam"}
         sizes = {n for s in model.program.states for size in s.type.sizes for n in size.names}

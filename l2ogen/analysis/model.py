@@ -36,6 +36,8 @@ class Model:
     """An answer of a recurrent network -> the network."""
     small: set[str] = field(default_factory=set)
     """Names of what tends to 0 there."""
+    adrift: set[str] = field(default_factory=set)
+    """States of which it is not known where they are: scalars, and vectors without an equilibrium."""
     differences: dict[str, Vector] = field(default_factory=dict)
     """grad f(x* + d) - grad f(x*) by name -> d, where parameters may bring d to 0."""
     names: dict[tuple[str, ...], str] = field(default_factory=dict)
@@ -50,6 +52,11 @@ class Model:
             self.names[stem, *key] = name = f"{stem}(…)" + (str(same + 1) if same else "")
             self.inside[name] = set(inside).union(*(self.inside.get(n, set()) for n in inside))
         return self.names[stem, *key]
+
+    def holding(self, name: str, inside: set[str]) -> str:
+        """The name, noted as that of something made of these."""
+        self.inside[name] = self.reach(inside)
+        return name
 
     def reach(self, names: set[str]) -> set[str]:
         """These names and those inside what they stand for."""

@@ -64,6 +64,7 @@ def freeze(model: Model) -> Frozen:
         # neither at x* nor an average: any value; it must not matter for the iterate
         states[free_one.name] = Vector.of(Atom(free_one.name, "state"))
     known = []
+    model.adrift = {s.name for s in others if _is_adrift(s, evaluation.next[s.name], states[s.name])}
     for s in others:
         new, old = evaluation.next[s.name], states[s.name]
         if isinstance(old, Vector) and all(a.kind != "state" for a in old.atoms):
@@ -77,6 +78,13 @@ def freeze(model: Model) -> Frozen:
     frozen.uniform = not frozen.evaluation.remembers
     _contracts(known, model, states, frozen)
     return frozen
+
+
+def _is_adrift(s: ir.State, new: Value, old: Value) -> bool:
+    """Whether it is not known where a state is: a scalar that changes, or a vector that is none of the solution's."""
+    if isinstance(old, Vector):
+        return any(a.kind == "state" for a in old.atoms) and new != old
+    return not (isinstance(new, sp.Expr) and isinstance(old, sp.Expr) and is_zero(new - old))
 
 
 def _is_free(new: Value, old: Value, model: Model) -> bool:
@@ -225,10 +233,16 @@ def _forgets(s: ir.State, new: Vector, model: Model, frozen: Frozen) -> None:
         if factor.is_number and not abs(factor) < 1:
             frozen.uniform = False
             return
-        end = limit(factor, K) if factor.free_symbols == {K} else factor
+        scheduled = factor.free_symbols == {K}
+        end = limit(factor, K) if scheduled else factor
         below = bool(end is not None and end.is_number and abs(end) < 1) or _below_one(factor, model)
-        because = "its limit" if factor.free_symbols == {K} else "its range"
-        frozen.side.append((f"|{formula(factor)}| < 1", below or None, because if below else "no range says so"))
+        if scheduled and not below:  # a product of such factors need not tend to 0
+            frozen.uniform = False
+            return
+        learned = {p.name for p in model.program.parameters} - model.varying
+        claim = f"|{formula(factor)}| < 1" + ("" if scheduled or free(factor) <= learned else ", uniformly in k")
+        because = "its limit" if scheduled else "its range"
+        frozen.side.append((claim, below or None, because if below else "no range says so"))
         frozen.uniform = frozen.uniform and below
     elif not c.is_zero:
         frozen.uniform = False

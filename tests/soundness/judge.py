@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from l2ogen.analysis.numeric.interpreter import start
 from l2ogen.analysis.numeric.parameters import Inadmissible, Parameters
 from l2ogen.analysis.report import Report, TargetReport, examine
 from l2ogen.core import ir
@@ -16,7 +17,7 @@ from .conditions import met
 from .energies import rises
 from .exact import not_spurious, spurious
 from .forms import disagreements
-from .frozen import CannotRun, Growing, Stay, anywhere, equilibrium, jump, problems, reachable, stay, values
+from .frozen import CannotRun, Growing, Stay, anywhere, creeps, equilibrium, jump, problems, reachable, stay, values
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,17 @@ def proved(program: ir.Algorithm, target: TargetReport, rng: np.random.Generator
         if not found.holds:
             yield Complaint(f"fixed point proved ({reading})", f"residuals {_shown(found)}, scale {found.scale:.1g}: {what}")
             return
+    if len(program.states) > 1 and not exact:
+        for instance in problems(program, target.fixed_point.target, rng, 2):
+            parameters = values(program, rng)
+            try:
+                begin = equilibrium if reading == "equilibrium" else start
+                crept = creeps(program, instance, parameters, begin(program, instance, parameters))
+            except CannotRun:
+                return
+            if crept:
+                yield Complaint(f"fixed point proved ({reading})", f"a residual stays: {instance.as_json()}")
+                return
 
 
 def refuted(program: ir.Algorithm, target: TargetReport, rng: np.random.Generator, trials: int) -> Iterator[Complaint]:

@@ -300,6 +300,18 @@ def scalars(d: Draft) -> None:
     d.lines = [f"x+ = prox_{{r, {alpha}}}(x - {inner})"]
 
 
+def accumulated(d: Draft) -> None:
+    """A state that sums up, or an average whose weight changes, behind a factor that fades."""
+    d.family, d.proximable = "accumulated", d.chance(0.5)
+    P = d.step()
+    d.state("z")
+    what = d.one("grad f(x)", "x", "0.1*(x - z)", "0*x", "tanh(x)")
+    fade = d.one("1/(k + 1)", "1/(k + 1)^2", "0.9^k", "1/sqrt(k + 1)")
+    d.lines = [d.one(f"z+ = z + {what}", f"z+ = z + {fade}*{what}", f"z+ = (1 - {fade})*z + {fade}*{what}", f"z+ = 0.9*z + {what}")]
+    inner = f"x - {P}*grad f(x) + {d.one(fade, '0.1', '1')}*{d.one('z', 'z', 'tanh(z)', 'z .^ 2', '(z - x)')}"
+    d.lines += [f"x+ = prox_{{r, {P}}}({inner})" if d.proximable else f"x+ = {inner}"]
+
+
 def coupled(d: Draft) -> None:
     """Several states that depend on each other."""
     d.family = "coupled"
@@ -375,6 +387,6 @@ def thresholds(d: Draft) -> None:
 
 
 FAMILIES = {f.__name__: f for f in (
-    proximal, mixture, implicit, smooth, heavy, average, adam, resolvent, relaxed, scalars, coupled,
+    proximal, mixture, implicit, smooth, heavy, average, accumulated, adam, resolvent, relaxed, scalars, coupled,
     black_box, singular, lista, thresholds,
 )}  # fmt: skip
