@@ -22,7 +22,7 @@ from l2ogen.analysis.convergence import Convergence
 from l2ogen.analysis.report import Report, TargetReport, examine
 from l2ogen.core import ir
 
-RULES = rules(seed=3, count=60)
+RULES = rules(seed=5, count=60)
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
 

@@ -88,13 +88,15 @@ def stay(
 MARCH = (200, 2000)
 
 
-def creeps(program: ir.Algorithm, instance: instances.Instance, parameters: Parameters, state: State) -> bool:
+def creeps(
+    program: ir.Algorithm, instance: instances.Instance, parameters: Parameters, state: State, resting: bool
+) -> bool:
     """Whether a residual stays in a run at the solution that leaves out no k, so that states have time to add up: after
     2000 steps it is not below nine tenths of what it was after 200, which the slowest factor, 0.999, goes below."""
     residuals, state = [], state | {program.variable: instance.x_star}
     for k in range(MARCH[-1]):
         run = Frozen(program, instance, parameters, state, k)
-        state = run.step()
+        state = at_rest(state, run.step()) if resting else run.step()
         assert run.proposal is not None
         if k + 1 in MARCH:
             residuals.append(float(np.linalg.norm(run.proposal - instance.x_star)))

@@ -108,8 +108,9 @@ def proved(program: ir.Algorithm, target: TargetReport, rng: np.random.Generator
         for instance in problems(program, target.fixed_point.target, rng, 2):
             parameters = values(program, rng)
             try:
-                begin = equilibrium if reading == "equilibrium" else start
-                crept = creeps(program, instance, parameters, begin(program, instance, parameters))
+                resting = reading == "equilibrium"
+                begin = (equilibrium if resting else start)(program, instance, parameters)
+                crept = creeps(program, instance, parameters, begin, resting)
             except CannotRun:
                 return
             if crept:
