@@ -327,6 +327,7 @@ def test_another_dictionary_is_noted(trained: Path, tmp_path: Path) -> None:
     (("ista", "--on", "lasso", "--set", "m=2.5"), "`m` is a whole number, such as 250, not 2.5", 1),
     (("ista", "--on", "lasso", "--set", "lam=-1"), "lam > 0 is part of the problem", 1),
     (("ista", "--on", "lasso", "--set", "lam=x"), "--set lam=x: a number is needed", 1),
+    (("ista", "--on", "lasso", "--set", "m=0"), "no instances in these sizes: `A` has no entries", 1),
     (("ista", "--on", "lasso", "--set", "sparsity=900"), "900 of 500 entries can't be nonzero", 1),
     (("ista", "--on", "lasso", "--set", "lam"), "write NAME=NUMBER, such as snr=20", 2),
     (("ista", "--on", "lasso", "--set", "m=3,m=4"), "--set m is given twice", 2),

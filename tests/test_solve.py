@@ -152,6 +152,7 @@ def spoiled(value: float) -> np.ndarray:
     ((A, b[:5], 0.1), {}, ValueError, r"^b must be \(\.\.\., m\) with m = 6 from A, not \(5,\)$"),
     ((A, b[:, None], 0.1), {}, ValueError, r"b must be \(\.\.\., m\) with m = 6 from A, not \(6, 1\)"),
     ((A[0], b, 0.1), {}, ValueError, r"A must be \(\.\.\., m, n\), not \(10,\)"),
+    ((A[:0], b[:0], 0.1), {}, ValueError, r"^A has no entries: its shape is \(0, 10\)$"),
     ((A.T, b, 0.1), {}, ValueError, r"b must be \(\.\.\., m\) with m = 10 from A, not \(6,\)"),
     ((STACK, ROWS[:3], 0.1), {}, ValueError, r"leading dimensions do not fit together: \(4,\) of A, \(3,\) of b"),
     ((STACK, ROWS, [0.1, 0.2]), {}, ValueError, r"lam must be a number, or one for each instance: \(4,\), not"),

@@ -142,6 +142,8 @@ def drawn(
         if made.shared and not shared:
             shared = _sampled(lambda: made.sample_shared(generator=torch.Generator().manual_seed(seed + 1), **sizes))
         problem = _sampled(lambda: made.sample(count, **shared, **sizes, generator=generator))
+        if empty := next((name for name in problem.data if not getattr(problem, name).numel()), None):
+            raise ValueError(f"no instances in these sizes: `{empty}` has no entries")
     title = ", ".join([made.name, *(f"{name} = {value}" for name, value in own.items())])
     return Instances(problem, title, spec.checked.source.name, spec, dict(made.defaults) | sizes, own)
 

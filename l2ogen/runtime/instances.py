@@ -159,6 +159,8 @@ def _check_shapes(kind: Any, data: Mapping[str, Tensor]) -> None:
             why = " and ".join(f"{size} = {known[size][0]} from {known[size][1]}" for size in dict.fromkeys(axes)
                                if size in known)
             raise ValueError(f"{name} must be {wanted}{why and f' with {why}'}, not {shape}")
+        if 0 in shape[-len(axes):]:
+            raise ValueError(f"{name} has no entries: its shape is {shape}")
 
 
 def _scalar(name: str, value: Tensor, batch: torch.Size) -> Tensor:
