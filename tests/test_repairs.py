@@ -55,6 +55,10 @@ FIXES: dict[str, tuple[str, list[str], list[str]]] = {
         ["b with b -> 0 like 1/(k + 1)^2"], [FP.format("refuted", "proved"), GC.format("refuted", "proved")]),
     "a black box": (
         "l2o_dm", [COMPOSITE, DEVIATION], [FP.format("refuted", "unknown"), GC.format("refuted", "proved")]),
+    "a gradient that is added": (
+        "algorithm Up\nproblem { f(x) : convex, smooth(L); minimize f(x) }\n"
+        "parameters { learned P in diag(n) with 0 < P < 2/L }\nstate { x in R^n = 0 }\nupdate { x+ = x + P*grad f(x) }\n",
+        ["x+ = x - P*grad f(x)"], [GC.format("refuted", "proved")]),
     "two gradients": ("horizon_one", [DEVIATION], [GC.format("refuted", "proved")]),
     "momentum with restarts": ("fista_restart", [DEVIATION], [GC.format("unknown", "proved")]),
 }  # fmt: skip

@@ -15,14 +15,18 @@ from soundness.exact import not_spurious, spurious
 from soundness.forms import disagreements
 from soundness.judge import Tally, judge
 from soundness.population import rules
-from soundness.rules import program_of
+from soundness.rules import accumulated, program_of
+from soundness.rules import rule as random_rule
 
 from l2ogen.analysis.algebra import Operator, Vector
 from l2ogen.analysis.convergence import Convergence
 from l2ogen.analysis.report import Report, TargetReport, examine
 from l2ogen.core import ir
 
-RULES = rules(seed=5, count=60)
+DRAWN = rules(seed=3, count=60)
+SUMS = [random_rule(np.random.default_rng([8, i]), accumulated) for i in range(20)]
+"""Rules with a state that sums up."""
+RULES = [*DRAWN, *SUMS]
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
 
@@ -39,8 +43,8 @@ def test_verdicts_hold(i: int) -> None:
 
 def test_rules_are_of_all_kinds() -> None:
     """A generator of rules about which nothing can be said would test nothing."""
-    verdicts = Counter(t.fixed_point.verdict for i in range(len(RULES)) for t in report(i).targets[:1])
-    assert min(verdicts["proved"], verdicts["refuted"]) >= len(RULES) / 5, verdicts
+    verdicts = Counter(t.fixed_point.verdict for i in range(len(DRAWN)) for t in report(i).targets[:1])
+    assert min(verdicts["proved"], verdicts["refuted"]) >= len(DRAWN) / 5, verdicts
 
 
 # ---- certificates ----------------------------------------------------------------------------------

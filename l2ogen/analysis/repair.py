@@ -5,6 +5,7 @@ Patches are tried from the smallest on; one is offered only if the result was ex
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -68,6 +69,7 @@ def candidates(report: Report) -> Iterator[list[str]]:
         yield [fix]
     if len(fixes) > 1:
         yield fixes
+    yield from _turned(program)
     certified = _certified(program)
     if certified:
         yield certified
@@ -137,6 +139,14 @@ def _signs(report: TargetReport, program: ir.Algorithm) -> list[str]:
         elif rest == ">= 0":
             found.append(f"{name} with {name} >= 0")
     return found
+
+
+def _turned(program: ir.Algorithm) -> Iterator[list[str]]:
+    """A gradient that is added, subtracted: `x+ = x + P*grad f(x)`."""
+    for s in program.statements:
+        turned = re.sub(r"\+ (?=[^-+]*\bgrad \w+\()", "- ", s.text, count=1)
+        if isinstance(s, ir.Assignment) and turned != s.text:
+            yield [turned]
 
 
 def _steps(report: TargetReport, program: ir.Algorithm) -> list[list[str]]:
