@@ -290,7 +290,7 @@ def test_data_of_a_folder(tmp_path: Path) -> None:
 
 def test_runs_of_two_shapes(trained: Path) -> None:
     small, large = str(trained / "small"), str(trained / "large")
-    assert "`LISTA_CP (large)` can't run on `sparse_coding`" in refused(small, large, *QUICK)
+    assert "LISTA_CP was trained for A of the shape (6, 12), not (6, 10)" in refused(small, large, *QUICK)
     shutil.copytree(small, "other")
     found = run(small, "other", *QUICK)
     assert found.exit_code == 0 and "LISTA_CP (other)" in found.output and "NMSE in dB" in found.output
@@ -312,6 +312,12 @@ def test_another_dictionary_is_noted(trained: Path, tmp_path: Path) -> None:
     found = run(str(trained / "small"), str(tmp_path / "seeded"), *QUICK)
     assert found.exit_code == 0
     assert "LISTA_CP (seeded) was trained with another A than these instances have" in flat(found.output)
+
+
+def test_weights_of_other_sizes_are_named(trained: Path) -> None:
+    found = run(str(trained / "small"), "--on", "lasso", "--set", "m=7", "--set", "n=12", "--set", "sparsity=2", *QUICK)
+    assert found.exit_code == 1
+    assert "LISTA_CP was trained for A of the shape (6, 10), not" in flat(found.output)
 
 
 @pytest.mark.parametrize(("arguments", "message", "code"), [

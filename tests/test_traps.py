@@ -142,6 +142,12 @@ def test_where_a_scalar_state_tends_is_not_known(what: str) -> None:
     assert "`t`" in found.reason
 
 
+def test_what_ends_with_its_layers_converges_to_nothing() -> None:
+    step = "learned P_k in diag(n) with 0 < P_k < 2/L"
+    endless, ending = (targets(spec(SMOOTH, "x+ = x - P_k*grad f(x)", f"{step}{tail}"))[0] for tail in ("", " tail none"))
+    assert (endless.convergence.verdict, ending.convergence.verdict) == ("proved", "unknown")
+
+
 def test_factors_below_1_whose_product_stays() -> None:
     """(1 - 1/(k + 2)^2) from k = 0 on multiply to 1/2."""
     found = targets(spec(SMOOTH, f"z+ = (1 - 1/(k + 2)^2)*z; {STEP} + z", states="x, z"))[0].fixed_point

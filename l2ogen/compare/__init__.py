@@ -117,6 +117,8 @@ def compare(names: tuple[str, ...], problems: tuple[str, ...] = (), options: Opt
     modules = [{c.name: c.model(batch.on) for c in contestants} for batch in batches]
     found = []
     for models, batch in zip(modules, batches, strict=True):
+        for run in runs:
+            run.check_sizes(batch.problem)
         found.append(_judged(models, batch, options))
         if options.title is not None and len(problems) > 1:
             found[-1].title += f", {batch.title}"

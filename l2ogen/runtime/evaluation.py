@@ -88,10 +88,7 @@ def _run(comparison: Comparison, algorithms: Mapping[str, nn.Module], problem: A
             except (RuntimeError, AttributeError, TypeError, IndexError) as error:
                 if isinstance(error, torch.OutOfMemoryError):
                     raise
-                why = str(error)
-                if "shapes cannot be multiplied" in why or "must match the size" in why:
-                    why = f"its weights are for other sizes than these instances have ({why})"
-                raise ValueError(f"`{name}` can't run on `{problem.name}`: {why}") from error
+                raise ValueError(f"`{name}` can't run on `{problem.name}`: {error}") from error
             values[name].append(found)
             seconds[name].append(spent)
             report(name, sizes[-1])

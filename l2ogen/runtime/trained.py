@@ -50,16 +50,24 @@ class Trained(NamedTuple):
 
     def _check_fit(self, problem: Any) -> None:
         """Weights may be made for the data that were shared, or for their sizes: then the module asks for them."""
+        self.check_sizes(problem)
         made_for = instances.made_for(type(self.model))
-        for name in made_for & self.settings.sizes.keys():
-            if getattr(problem, name) != self.settings.sizes[name]:
-                raise ValueError(f"{self.settings.algorithm} was trained for {name} = {self.settings.sizes[name]}, "
-                                 f"not {getattr(problem, name)}")
         for name in self.shared if made_for else ():
             ours, theirs = self.shared[name], getattr(problem, name)
             if ours.shape != theirs.shape or not torch.allclose(ours.to(theirs.dtype), theirs, rtol=1e-4, atol=1e-6):
                 raise ValueError(f"this {self.settings.algorithm} was trained for one {name}, and the one given is "
                                  f"another: leave it out, or train for yours")
+
+    def check_sizes(self, problem: Any) -> None:
+        """Raises ValueError where the weights are made for other sizes than a problem's."""
+        title, sizes, made_for = self.settings.algorithm, self.settings.sizes, instances.made_for(type(self.model))
+        for name in sorted(made_for & sizes.keys()):
+            if (found := getattr(problem, name, sizes[name])) != sizes[name]:
+                raise ValueError(f"{title} was trained for {name} = {sizes[name]}, not {found}")
+        for name, ours in self.shared.items() if made_for else ():
+            theirs = tuple(getattr(problem, name, ours).shape)
+            if theirs[-ours.dim():] != tuple(ours.shape):
+                raise ValueError(f"{title} was trained for {name} of the shape {tuple(ours.shape)}, not {theirs}")
 
     def export(self, file: Path | str, iterations: int | None = None, example: Any = None) -> Path:
         """The module alone as FILE.pt2 (torch.export) or FILE.onnx: data of a batch in, x after so many iterations out.

@@ -212,8 +212,9 @@ def _rested(
         return state, 0.0
     for k in range(AVERAGED):
         before = state
-        state = Frozen(program, instance, parameters, state | {program.variable: instance.x_star}, k).step()
-        moves = [np.max(np.abs(v - before[name]), initial=0.0) for name, v in state.items() if name in before]
+        after = Frozen(program, instance, parameters, state | {program.variable: instance.x_star}, k).step()
+        moves = [np.max(np.abs(v - before[name]), initial=0.0) for name, v in after.items() if name in before]
+        state = at_rest(before, after)  # while a network's memory settles, rounding grows in unstable states
         last, moved = moved, float(np.max(moves, initial=0.0))
         if k >= 9 and not 1e-12 < moved < last:  # at rest, or not coming to rest
             break
