@@ -20,7 +20,7 @@ TEXTS: dict[str, bytes | str] = {
     "import": UPDATE % "__import__('os').system('touch owned')", "call": UPDATE % "x - eval(f)", "dunder": UPDATE % "x.__class__",
     "template": UPDATE % "x - {{ 7*7 }}", "percent": UPDATE % "x - {% raw %}", "1 MB": UPDATE % ("x + " * 250_000 + "x"),
     "10,000 parentheses": UPDATE % ("(" * 9_900 + "x" + ")" * 9_900), "10,000 open": UPDATE % ("(" * 10_000 + "x"),
-    "10,000 closed": UPDATE % ("x" + ")" * 10_000), "10,000 braces": "{" * 10_000, "10,000 square": UPDATE % ("[" * 10_000), "square pairs": UPDATE % ("x" + "[x]" * 5_000), "10,000 empty blocks": "{}" * 5_000,
+    "10,000 closed": UPDATE % ("x" + ")" * 10_000), "10,000 braces": "{" * 10_000, "10,000 square": UPDATE % ("[" * 10_000), "square pairs": UPDATE % ("x" + "[x]" * 5_000), "3,000 empty blocks": "{}" * 3_000,
     "10,000 pairs": UPDATE % ("x" + "()" * 9_000), "many blocks": "state { }\n" * 1_900, "10,000 bars": UPDATE % ("x" + "|" * 10_000),
     "mixed brackets": UPDATE % "([{<" * 2_000, "path in a name": "algorithm ../../x\n" + RIGHT.split("\n", 1)[1],
     "path of a problem": RIGHT + "train { on ../../x }\n", "NUL": UPDATE % "x\0 - grad f(x)", "empty": "", "only a BOM": "\ufeff",
