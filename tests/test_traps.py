@@ -73,6 +73,9 @@ NOT_PROVED = {
         SMOOTH, "x+ = x - 1/L*grad f(x) - P*(y - x); y+ = x+ - b_k",
         "predicted P in diag(n) = phi(x); learned b_k in R^n with b_k -> 0", PER_COORDINATE, "x, y",
     ),
+    "a product of positive definite matrices, in a sum that is inverted": spec(
+        SMOOTH, "x+ = x - inv(Q*S + S*Q)*grad f(x)", "learned Q, S in sym(n) with Q >= 1, S >= 1"),
+    "a norm of a parameter, which may be 0": spec(SMOOTH, "x+ = x - 1/||W||_2^2*grad f(x)", "learned W in R^(n, n)"),
     "two quantities that tend to 0 are not equal": spec(
         SMOOTH, f"{STEP} - P*(grad f(x + b_k) - grad f(x + c_k))",
         "predicted P in diag(n) = phi(x); learned b_k, c_k in R^n with b_k -> 0, c_k -> 0", PER_COORDINATE,
@@ -115,7 +118,7 @@ NOT_REFUTED = {
     "a factor that vanishes": (spec(SMOOTH, f"{STEP} + b_k .* x", "learned b_k in R^n with b_k -> 0"), 0, "proved"),
     "a function of what vanishes": (spec(SMOOTH, f"{STEP} + tanh(b_k)", "learned b_k in R^n with b_k -> 0"), 0, "proved"),
     "a formula that is used twice": (
-        spec(DATA, "x+ = soft(x - alpha*A'*(A*x - b), alpha*lam)", "fixed alpha in R = 1/||A||_2^2"), 1, "conditional"),
+        spec(DATA, "x+ = soft(x - alpha*A'*(A*x - b), alpha*lam)", "fixed alpha in R = 1/||A||_2^2"), 1, "proved"),
     "a prox whose value does not matter in the limit": (
         spec(COMPOSITE, "z = prox_{r, 1/L}(2*x); x+ = x + rho_k*(z - x) - 0*grad f(x)",
              "learned rho_k in R with rho_k -> 0"), 0, "proved"),

@@ -18,10 +18,9 @@ from .bounds import enforced
 from .evaluate import Unknown
 from .general import G_PLUS, General, general
 from .model import Model
-from .numeric.instances import quadratic
 from .numeric.interpreter import CannotRun
 from .numeric.parameters import Parameters
-from .numeric.recurrences import recurrence
+from .numeric.recurrences import curves, recurrence
 from .numeric.trajectories import run
 
 NEAR, APART = 1e-7, 1e-3
@@ -37,7 +36,7 @@ def goes_round(model: Model, parameters: Parameters, L: float = 1.0) -> dict[str
     """A witness that the rule with these constant parameters goes round the minimizer of L/2*(x - 1)^2 for ever."""
     if parameters.outputs:
         return None
-    instance = quadratic(L, L=L)
+    instance = next(iter(curves(model.program, L, 0.0)))
     linear = recurrence(model.program, instance, parameters)
     if linear is None:
         return None
@@ -94,6 +93,8 @@ def _values(model: Model, parameters: Parameters, L: float) -> dict[str, sp.Rati
     for f in model.program.functions:
         if f.lipschitz is not None:
             values[f.lipschitz] = sp.Rational(repr(float(L)))
+    if model.matrix is not None:
+        values[f"||{model.matrix}||_2^2"] = sp.Rational(repr(float(L)))
     for p in model.program.parameters:
         given = parameters.given.get(p.name)
         if given is None or not isinstance(given, float | int):
@@ -129,7 +130,7 @@ def _step(
     def atom(a: Atom) -> sp.Expr:
         if a in rule.points:
             return sp.Rational(repr(float(L))) * (vector(rule.points[a]) - 1)
-        if a == G_PLUS or a.kind == "small":
+        if a.kind == "small":
             return sp.Integer(0)
         if a == ONES:
             return sp.Integer(1)
@@ -140,7 +141,7 @@ def _step(
         raise Inexact(a.name)
 
     def vector(v: Vector) -> sp.Expr:
-        return sum((factor(v.part(a)) * atom(a) for a in v.atoms), sp.Integer(0))
+        return sum((factor(v.part(a)) * atom(a) for a in v.atoms if a != G_PLUS), sp.Integer(0))
 
     after = {}
     for name, update in rule.updates.items():

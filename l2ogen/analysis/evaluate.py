@@ -27,6 +27,7 @@ Value: TypeAlias = "sp.Expr | Operator | Vector"
 ZERO_AT_ZERO = {"tanh", "relu", "abs", "elu", "sqrt", "huber", "clip"}
 """Entrywise functions that are 0 and continuous at 0 (`clip` if its ends surround 0)."""
 JUMPS = {"sign", "floor"}
+NORMS = {"norm_0", "norm_1", "norm_2", "norm_2_squared", "norm_inf", "norm_F", "spectral", "spectral_squared"}
 
 
 ROOTS = {"log": positive_definite, "inv": positive_definite, "sqrt": nonnegative}
@@ -168,7 +169,7 @@ class Evaluation:
         if self.model.reach(within) & self.model.undefined:
             self.model.undefined.add(name)
         if node.type.kind == "scalar":
-            return sp.Symbol(name, real=True)
+            return sp.Symbol(name, real=True, nonnegative=True if node.op in NORMS else None)
         if node.type.kind in ("vector",):
             return Vector.of(Atom(name, "opaque"))
         return Operator.of(Letter(name, "diag" if node.type.kind == "diag" else "free"))
@@ -355,6 +356,24 @@ class Evaluation:
         result = base**exponent
         return self.undefined(node, [base, exponent]) if result.has(sp.zoo, sp.nan, sp.oo) else result
 
+    def _spectral_squared(self, node: Node) -> Value:
+        return self.norm_of_data(node, "||{}||_2^2")
+
+    def _spectral(self, node: Node) -> Value:
+        squared = self.norm_of_data(node, "||{}||_2^2")
+        return sp.sqrt(squared) if node.args[0].role == "data" else squared
+
+    def _norm_F(self, node: Node) -> Value:  # noqa: N802 (after the operator)
+        return self.norm_of_data(node, "||{}||_F")
+
+    def norm_of_data(self, node: Node, name: str) -> Value:
+        """The norm of a matrix that the problem gives: positive, since such a matrix is assumed not to be 0."""
+        if node.args[0].role != "data":
+            return self.function(node)
+        datum = node.args[0].name
+        self.side.append((f"{datum} is not 0", True, "assumed of the data"))
+        return sp.Symbol(name.format(datum), positive=True)
+
     def _where(self, node: Node) -> Value:
         a, b = (self.lifted(self.value(x), node) for x in node.args[1:])
         if a == b:
@@ -478,6 +497,8 @@ class Evaluation:
         metric, u = self.metric(node.args[0]), self.vector(node.args[1])
         ok = positive_definite(node.args[0], self.model)
         claim = f"{node.args[0].name if node.args[0].role == 'let' else metric} > 0"
+        if ok and not free(metric):
+            return self.resolvent(u, metric, f"the argument of prox, minus x* + {metric}*g*")
         self.side.append((claim, ok or None, "its range" if ok else "no range says so"))
         return self.resolvent(u, metric, f"the argument of prox, minus x* + {metric}*g*")
 
@@ -509,7 +530,7 @@ class Evaluation:
             return Vector()
         weight = self.model.l1_weight
         if weight is None:
-            raise Unknown("a soft threshold is the prox of an l1 norm, and nothing says that r is one")
+            raise Unknown("a soft threshold is the prox of an l1 norm, and nothing says that r is one: `train { on lasso }` does")
         if node.op == "soft_ss" and not is_zero(theta):
             raise Unknown("support selection is no prox: entries that pass unchanged have no threshold")
         metric = Operator.multiple(theta) if isinstance(theta, sp.Expr) else theta

@@ -29,7 +29,7 @@ def exactness(model: Model, found: FixedPoint, form: NormalForm | None) -> Exact
         return Exactness("unknown", "the rule has no affine normal form")
     step = metric(form.P, model, times_L=model.has("f"))
     if step is None or not (step.values.low > 0 or (step.constant and _positive(form, model))):
-        return Exactness("unknown", f"P = {form.P} is not bounded away from 0")
+        return Exactness("unknown", f"it is not proved that P = {form.P} stays away from 0")
     if summability(form.b1, model) is None or summability(form.b2, model) is None:
         return Exactness("unknown", "biases that do not vanish can balance the gradient")
     second = metric(form.P if form.prox_form else form.P2, model, times_L=model.has("f"))

@@ -87,12 +87,6 @@ class General(Evaluation):
             return Vector.of(Atom(node.name, "opaque"))
         return super()._symbol(node)
 
-    def _spectral_squared(self, node: Node) -> Value:
-        value = self.value(node.args[0])
-        if self.least_squares and value == self.model.matrix:
-            return sp.Symbol(f"||{value}||_2^2", positive=True)
-        return self.function(node)
-
     def _grad(self, node: Node) -> Value:
         point = self.vector(node.args[0])
         if self.least_squares:
@@ -127,8 +121,7 @@ class General(Evaluation):
         u, theta, weight = self.vector(node.args[0]), self.value(node.args[1]), self.model.l1_weight
         if weight is None or not self.least_squares:
             raise Unknown("a threshold that no r is named for")
-        sure = isinstance(theta, sp.Expr) and theta.is_nonnegative  # by the norm of A, which is not 0
-        if not sure and not nonnegative(node.args[1], self.model):
+        if not nonnegative(node.args[1], self.model):
             raise Unknown(f"a threshold {theta} that may be negative")
         metric = Operator.multiple(theta) if isinstance(theta, sp.Expr) else theta
         if not isinstance(metric, Operator):

@@ -92,6 +92,8 @@ def normal_form(model: Model) -> NormalForm:
     B = Operator()
     if y is not None:
         B = _share(update, y, x, at_y, P)
+    if not model.has("f"):
+        at_y = B @ P  # the gradient is 0
     target = _form(x, y, (P, at_y, B), rule, model)
     b1 = target - update
     prox_form = (B @ P).terms == at_y.terms

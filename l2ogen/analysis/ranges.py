@@ -54,6 +54,9 @@ def sign(node: Node, model: Model, strict: bool) -> bool:
             return True
         case "negate" if node.args[0].op == "negate":
             return sign(node.args[0].args[0], model, strict)
+        case "compose" if node.type.kind != "diag":  # A'*A alone: a product need not be symmetric
+            left, right = node.args
+            return not strict and left == Node("transpose", (right,), left.type)
         case "times" | "scale" | "compose":
             if node.args[0] == node.args[1]:
                 return not strict or sign(node.args[0], model, True)
@@ -78,6 +81,8 @@ def sign(node: Node, model: Model, strict: bool) -> bool:
             return _below_one(node.args[1], model, strict) or _scalar(node, model, strict)
         case "exp" | "softplus" | "sigmoid":
             return True
+        case "spectral" | "spectral_squared" | "norm_F" if node.args[0].role == "data":
+            return True  # a matrix that the problem gives is assumed not to be 0
         case "abs" | "relu" | "norm_1" | "norm_2" | "norm_2_squared" | "norm_0" | "norm_inf" | "norm_F":
             return not strict
         case "max":

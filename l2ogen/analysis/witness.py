@@ -95,7 +95,8 @@ def _stays(program: ir.Algorithm, instance: Instance, parameters: Parameters, ea
 def diverges(model: Model, found: Convergence) -> Convergence:
     """What no certificate covers may be refuted: admissible constant parameters and a one-dimensional problem on which
     the rule does not converge to the minimizer."""
-    if found.verdict != "unknown" or model.target != "minimizer" or model.program.data:
+    foreign = model.program.data and (model.matrix is None or model.program.target == "recover")
+    if found.verdict != "unknown" or model.target != "minimizer" or foreign:
         return found
     if any(n.op == "any" for e in model.program.expressions for n in e.walk()):  # a theorem's rule: it is to converge
         return found
@@ -117,12 +118,14 @@ def _because(witness: dict[str, Any]) -> str:
         return f"a Huber function{at} ends in a cycle"
     if witness["kind"] in ("quadratic", "circle"):
         curve = f"f(x) = {witness['h']:g}/2*(x - 1)^2, L = {witness['L']:g}, r = 0"
+        if instance["data"]:
+            curve = f"F(x) = {instance['title']}, L = {witness['L']:g}"
         how = f"spectral radius {witness['radius']:.3g}"
         if witness["kind"] == "circle":
             how = f"{how}: it goes round the minimizer for ever"
         return f"{curve}{at} does not converge ({how})"
     limit = witness["limit"]
-    how = "x moves by the same step for ever" if limit is None else f"x tends to {limit:.3g}"
+    how = "x moves by the same step for ever" if limit is None else f"x tends to {limit:.6g}"
     return f"F(x) = {instance['title']}, L = {witness['L']:g}{at}: {how}, the minimizer is {instance['x_star'][0]:g}"
 
 

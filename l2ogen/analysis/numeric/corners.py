@@ -12,7 +12,7 @@ from ...core import ir
 from ..deadline import look
 from .cycles import refute_by_huber
 from .fitting import modulus, properties
-from .instances import Instance, quadratic
+from .instances import Instance
 from .interpreter import CannotRun, Run
 from .parameters import Inadmissible, Parameters
 from .recurrences import parabolas, refute_by_late_growth, refute_by_limit, refute_by_quadratic
@@ -66,11 +66,14 @@ def search(program: ir.Algorithm, L: float = 1.0, most: int = 400, exactly: Refu
     if not roles or bent:
         return None
     L = max(L, 4 * least)
-    members = list(parabolas(program, L, least))
+    try:
+        members = list(parabolas(program, L, least))
+    except CannotRun:  # it is not known what the data mean
+        return None
 
     def growing(parameters: Parameters) -> Witness | None:
         found = refute_by_quadratic(program, parameters, L, least)
-        return found or refute_by_late_growth(program, parameters, quadratic(L, L=L))
+        return found or refute_by_late_growth(program, parameters, members[0])
 
     def resting(parameters: Parameters) -> Witness | None:
         return next((w for instance in members if (w := refute_by_limit(program, parameters, instance))), None)
@@ -81,9 +84,9 @@ def search(program: ir.Algorithm, L: float = 1.0, most: int = 400, exactly: Refu
     smooth = roles != {"r"}
     attempts: list[tuple[Refuter, int]] = [(growing, most)]
     attempts += [(exactly, most)] if smooth and exactly is not None else []
-    attempts += [(resting, most)] + ([(cycling, 9)] if smooth and not strong else [])
+    attempts += [(resting, most)] + ([(cycling, 9)] if smooth and not strong and not program.data else [])
     try:
-        sets = [made for made, _ in zip(corners(program, quadratic(L, L=L)), range(most), strict=False)]
+        sets = [made for made, _ in zip(corners(program, members[0]), range(most), strict=False)]
         for refute, count in attempts:
             for parameters in sets[:count]:
                 look()

@@ -94,6 +94,16 @@ def orthogonal_lasso(program: ir.Algorithm, lam: float, n: int = 3) -> Instance:
     return weighted(program, made, lam)
 
 
+def scalar_lasso(program: ir.Algorithm, h: float, L: float, x_star: float = 100.0) -> Instance:
+    """h/2*(x - c)^2 + h/100*|x| in one dimension, written with A and b: c = x_star + 1/100."""
+    lam, root = h / 100, np.sqrt(h)
+    A, b = np.array([[root]]), np.array([root * x_star + lam / root])
+    title = f"{h:g}/2*(x - {x_star + lam / h:g})^2 + {lam:g}*|x|"
+    rest = Proximable("l1", 1, lam)
+    made = least_squares(A, b, rest, np.array([x_star]), least_squares_names(program), title)
+    return weighted(program, replace(made, L=L, mu=h), lam)
+
+
 def with_data(program: ir.Algorithm, target: str, rng: np.random.Generator, n: int) -> Instance:
     names = least_squares_names(program)
     m, count = max(2, (3 * n) // 4), max(1, n // 4)

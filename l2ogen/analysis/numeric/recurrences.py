@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...core import ir
-from .fitting import modulus
+from .fitting import modulus, scalar_lasso
 from .instances import Instance, linear_r, quadratic, quadratic_r
 from .interpreter import State, start, step
 from .operators import Array
@@ -133,8 +133,11 @@ CURVATURES = (1.0, 0.75, 0.5, 0.25, 0.1, 0.01)
 
 
 def curves(program: ir.Algorithm, L: float, least: float) -> Iterator[Instance]:
-    """h/2*(x - 1)^2 in one dimension as f, h from `least` to L, without r; as r where there is no f."""
-    if {g.role for g in program.functions} == {"r"}:
+    """h/2*(x - 1)^2 in one dimension as f, h from `least` to L, without r; as r where there is no f; as least squares,
+    with a solution far from the kink of the l1 norm, where the rule reads A and b."""
+    if program.data:
+        yield from (scalar_lasso(program, share * L, L) for share in CURVATURES if share * L >= least)
+    elif {g.role for g in program.functions} == {"r"}:
         yield from (quadratic_r(max(share * L, modulus(program, "r"))) for share in CURVATURES)
     else:
         yield from (quadratic(share * L, L=L) for share in CURVATURES if share * L >= least)
@@ -143,7 +146,7 @@ def curves(program: ir.Algorithm, L: float, least: float) -> Iterator[Instance]:
 def parabolas(program: ir.Algorithm, L: float = 1.0, least: float = 0.0) -> Iterator[Instance]:
     """Members of the class on which rules are affine: the curves, and those of f with a linear r."""
     yield from curves(program, L, least)
-    if {g.role for g in program.functions} == {"f", "r"}:
+    if {g.role for g in program.functions} == {"f", "r"} and not program.data:
         yield from (linear_r(share * L, L=L) for share in CURVATURES if share * L >= least)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from ...core import ir
 from ..convergence import Convergence, convergence
 from ..deadline import TimeLimit, deadline
@@ -90,7 +92,7 @@ def _examine(model: Model, limit: float | None) -> TargetReport:
         Convergence("unknown", because=late),
     )  # fmt: skip
     try:
-        with deadline(limit):
+        with deadline(limit), np.errstate(all="ignore"):  # rules that diverge
             t.fixed_point = replayed(model, fixed_point(model))
             t.fixed_point.assumes = hypotheses(model, t.fixed_point)
             t.form, t.form_reason = _form(model)
