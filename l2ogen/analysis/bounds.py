@@ -45,16 +45,18 @@ def _times(a: float, b: float) -> float:
     return 0.0 if a == 0 or b == 0 else a * b
 
 
-def end(node: Node | None) -> sp.Expr | None:
-    """The end of a range as a formula in L; None where it names anything else."""
+def end(node: Node | None, model: Model) -> sp.Expr | None:
+    """The end of a range as a formula in L, which stands for ||A||_2^2 of least squares, too; None where it names
+    anything else."""
     if node is None:
         return None
     value = exact(node)
     if value is not None:
         return sp.Rational(value.numerator, value.denominator)
-    if node.role == "lipschitz":
+    squared = node.op == "spectral_squared" and node.args[0].role == "data"
+    if node.role == "lipschitz" or (squared and model.matrix is not None and str(model.matrix) == node.args[0].name):
         return L
-    parts = [end(a) for a in node.args]
+    parts = [end(a, model) for a in node.args]
     args: list[sp.Expr] = [a for a in parts if a is not None]
     if not args or len(args) < len(parts):
         return None
@@ -73,13 +75,13 @@ def end(node: Node | None) -> sp.Expr | None:
     return None
 
 
-def enforced(p: ir.Parameter) -> tuple[sp.Expr | None, sp.Expr | None]:
+def enforced(p: ir.Parameter, model: Model) -> tuple[sp.Expr | None, sp.Expr | None]:
     """The closed range that generated code keeps, as formulas in L; None is no bound, or one that is not understood."""
     f = p.facts
     if p.kind in ("fixed", "precomputed"):
         return None, None
-    bound = end(f.bound) if f.bound is not None else None
-    low, high = (end(f.range.low), end(f.range.high)) if f.range is not None else (None, None)
+    bound = end(f.bound, model) if f.bound is not None else None
+    low, high = (end(f.range.low, model), end(f.range.high, model)) if f.range is not None else (None, None)
     margin = sp.Rational(str(f.margin))
     if p.tail.kind == "decay" or p.facts.vanishes:  # which ends at 0
         hull = [sp.Integer(0), *(e for e in (low, high) if e is not None)]
@@ -123,7 +125,7 @@ def interval(expr: sp.Expr, model: Model) -> Interval:
         p = next((p for p in model.program.parameters if p.name == s.name), None)
         if p is None:
             return ALL
-        low, high = enforced(p)
+        low, high = enforced(p, model)
         scaled = [None if v is None else sp.simplify(v * L) for v in (low, high)]
         unit = sp.Symbol(f"u_{s.name}", real=True)
         if any(v is not None and v != 0 and v.has(L) for v in (low, high)) and all(

@@ -100,7 +100,7 @@ def _values(model: Model, parameters: Parameters, L: float) -> dict[str, sp.Rati
         if given is None or not isinstance(given, float | int):
             continue
         values[p.name] = value = sp.Rational(repr(float(given)))
-        for end, sign in zip(enforced(p), (1, -1), strict=True):
+        for end, sign in zip(enforced(p, model), (1, -1), strict=True):
             room = None if end is None else sp.simplify(end.subs(sp.Symbol("L", positive=True), sp.Rational(repr(L))))
             if room is not None and not (room.is_number and sign * (value - room) >= 0):
                 raise Inexact(p.name)

@@ -85,29 +85,32 @@ def stay(
     return settled(program, instance, parameters, state, Stay(residuals, scale))
 
 
-MARCH, WINDOW = (200, 2000), 50
+MARCH, LONGER, WINDOW = (200, 2000), 20000, 50
 
 
 def creeps(
     program: ir.Algorithm, instance: instances.Instance, parameters: Parameters, state: State, resting: bool
 ) -> bool:
     """Whether a residual stays in a run at the solution that leaves out no k, so that states have time to add up: after
-    2000 steps it is not below nine tenths of what it was after 200, which the slowest factor, 0.999, goes below."""
-    residuals, state = [0.0, 0.0], state | {program.variable: instance.x_star}
-    for k in range(MARCH[-1]):
+    2000 steps it is not below nine tenths of what it was after 200, which the slowest factor, 0.999, goes below. Nor
+    after 20000: a prox whose argument is far off gives one and the same point for a while."""
+    residuals, state, ends = [0.0, 0.0, 0.0], state | {program.variable: instance.x_star}, (*MARCH, LONGER)
+    size = 1 + float(np.linalg.norm(instance.x_star))
+    for k in range(LONGER):
         run = Frozen(program, instance, parameters, state, k)
         state = at_rest(state, run.step()) if resting else run.step()
         assert run.proposal is not None
-        for i, end in enumerate(MARCH):  # what is predicted is drawn anew in each step: the largest of many
+        for i, end in enumerate(ends):  # what is predicted is drawn anew in each step: the largest of many
             if end - WINDOW <= k < end:
                 residuals[i] = float(np.maximum(residuals[i], np.linalg.norm(run.proposal - instance.x_star)))
-    size = 1 + float(np.linalg.norm(instance.x_star))
-    return not residuals[1] <= max(1e-3 * size, 0.9 * residuals[0])
+        if k == MARCH[-1] and residuals[1] <= max(1e-3 * size, 0.9 * residuals[0]):
+            return False
+    return not residuals[2] <= max(1e-3 * size, 0.9 * residuals[0])
 
 
 def at_rest(before: State, after: State) -> State:
     """The states before where rounding alone moved them: an unstable equilibrium is one, too."""
-    return {name: before[name] if np.allclose(before[name], v, rtol=1e-9, atol=1e-9) else v for name, v in after.items()}
+    return {name: before[name] if np.allclose(before[name], v, rtol=1e-12, atol=1e-12) else v for name, v in after.items()}
 
 
 NEAR = 1e-12
