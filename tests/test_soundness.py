@@ -84,6 +84,7 @@ VIOLATED = {
     "C2": rule("fixed P in R = 1/L; fixed A in R = 1.2", NESTEROV, "x, y in R^n = 0"),
     "C2b": rule("fixed P in R = 1.9/L; fixed A in R = 0.9", NESTEROV, "x, y in R^n = 0"),
     "C2c": rule("fixed P in R = 1/L; fixed A in R = 1.6; fixed B in R = 0.7", MIXED, "x, y in R^n = 0"),
+    "C2d": rule("fixed P in R = 1.2/L; fixed A in R = 0.9", NESTEROV, "x, y in R^n = 0"),
     "C3": rule("fixed P in R = 1.9/L", FISTA, "x in R^n = 0; y in R^n = x; t in R = 1"),
     "C4": rule("fixed P in R = 1.5/L; fixed A in R = 0.5", HEAVY, "x, z in R^n = 0"),
     "SG-B": rule("fixed P in R = 2.5/L", PROX),

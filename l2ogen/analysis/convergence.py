@@ -250,7 +250,8 @@ def _memoryless(model: Model, form: NormalForm | None) -> Convergence | None:
 
 
 def _inertial(model: Model, form: NormalForm | None) -> Convergence | None:
-    """C2, C2b, C2c: prox-gradient at y = x + u, eps <= L*P <= 1, B*|u|^2_{1/P} <= (1 - delta)*|x - x_|^2_{1/P_}."""
+    """C2, C2b, C2c: prox-gradient at y = x + u, eps <= L*P <= 1, B*|u|^2_{1/P} <= (1 - delta)*|x - x_|^2_{1/P_}.
+    C2d: steps and momentum coupled."""
     if form is None or not form.point:
         return None
     if not form.prox_form:
@@ -261,10 +262,12 @@ def _inertial(model: Model, form: NormalForm | None) -> Convergence | None:
         raise Unknown("B mixes the two points coordinate by coordinate: no certificate is known")
     if momentum is None:
         raise Unknown(f"`{form.A}` is no single parameter")
-    certified = _coupled(model, form, momentum)
-    if not step.values.low > 0 and not certified:
+    if _coupled(model, form):
+        because = "the energy F(x) + L*|D|^2_W/2, D = x - x_, W = (1 - xi^2)/(L*P)^2, decreases: (L*P - 1)^2 <= (1 - s^2)*xi^2"
+        return _proved(model, "C2d", "values", because)
+    if not step.values.low > 0:
         raise Unknown(_not_away(step, model))
-    if model.has("f") and not step.values.high <= 1 and not certified:
+    if model.has("f") and not step.values.high <= 1:
         raise Unknown(f"P passes 1/L ({_shown(step, model)}): with momentum the certificate needs P <= 1/L")
     if not (mixing.values.low >= 0 and mixing.values.high <= 1):
         raise Unknown("B leaves [0, 1]")
@@ -274,7 +277,7 @@ def _inertial(model: Model, form: NormalForm | None) -> Convergence | None:
     share = momentum.values.size**2 * mixing.values.high
     commute = step.scalar or momentum.scalar or {x.kind for op in (form.P, form.A) for x in op.letters} == {"diag"}
     ratio = 1.0 if step.constant and commute else step.values.low / step.values.high
-    if not certified and not share < ratio:
+    if not share < ratio:
         most = ratio**0.5 / mixing.values.high**0.5 if mixing.values.high else INF
         size = momentum.values.size
         reached = f"|A| reaches {_number(size)}" if size < INF else "no bound of |A| is known"
@@ -286,8 +289,6 @@ def _inertial(model: Model, form: NormalForm | None) -> Convergence | None:
     theorem = "C2" if plain else "C2c"
     worst = max((b for b in biases if b), key=["zero", "l1", "l2", "vanishing"].index)
     reason = f"{_shown(step, model)}, |A| <= {_number(momentum.values.size)}"
-    if certified:
-        reason = "P <= 1/L and A^2 <= (1 - delta)*P/P_ by construction"
     because = f"the energy F(x) + |x - x_|^2/(2P_) decreases: {reason}"
     if worst == "zero":
         return _proved(model, theorem, "values", because)
@@ -298,7 +299,7 @@ def _inertial(model: Model, form: NormalForm | None) -> Convergence | None:
     raise Unknown("the biases vanish, but are not square-summable, and F is not known to be coercive")
 
 
-def _coupled(model: Model, form: NormalForm, momentum: Metric) -> bool:
+def _coupled(model: Model, form: NormalForm) -> bool:
     """Hook for forms that couple P and A by construction; see `coupling`."""
     from .coupling import certified
 

@@ -35,6 +35,17 @@ def inlined(node: Node, program: ir.Algorithm) -> Node:
 
 def sign(node: Node, model: Model, strict: bool) -> bool:
     """Whether every entry (eigenvalue) is proved > 0, or >= 0, for all admissible parameters."""
+    if _sign(node, model, strict):
+        return True
+    if node.type.kind not in ("scalar", "vector", "diag"):
+        return False
+    from .enclosure import enclosure
+
+    low = enclosure(node, model).low
+    return low > 0 or (low == 0 and not strict)
+
+
+def _sign(node: Node, model: Model, strict: bool) -> bool:
     node = inlined(node, model.program)
     if node.role == "parameter":
         r = model.program.parameter(node.name).range

@@ -77,6 +77,18 @@ def inertial(rng: np.random.Generator, mixing: bool, biases: bool) -> str:
     return spec(parameters, [*lines, f"y+ = x+ + {A}*(x+ - x){b2}"], "x, y in R^n = 0", bool(rng.random() < 0.5))
 
 
+def coupled(rng: np.random.Generator) -> str:
+    """Steps up to 1.95/L, less where there is momentum."""
+    xi, s = one(rng, "0.95", "0.5"), one(rng, "1", "0.9")
+    many = bool(rng.random() < 0.5)
+    parameters = [f"{'predicted xi, s in R^n = net(x)' if many else 'learned xi, s in R^n'} with -{xi} < xi < {xi}, -{s} < s < {s}"]
+    lines = [
+        "p = 1 + sigma .* xi", "P = diag(p/L)", STEP.format(y="y", b=""),
+        f"A = diag(sqrt({one(rng, '0.99', '(1 - 0.02)')}*(1 - xi.^2)) .* s ./ p)", "y+ = x+ + A*(x+ - x)", "sigma+ = sqrt(1 - s.^2)",
+    ]  # fmt: skip
+    return spec(parameters, lines, "x, y in R^n = 0; sigma in R^n = 1", bool(rng.random() < 0.5))
+
+
 def fista(rng: np.random.Generator) -> str:
     lines = [STEP.format(y="y", b=""), "t+ = (1 + sqrt(1 + 4*t^2))/2", "y+ = x+ + (t - 1)/t+*(x+ - x)"]
     return spec([step_of(rng, "1")], lines, "x in R^n = 0; y in R^n = x; t in R = 1")
@@ -109,6 +121,7 @@ THEOREMS: dict[str, Callable[[np.random.Generator], str]] = {
     "C2": lambda rng: inertial(rng, False, False),
     "C2b": lambda rng: inertial(rng, bool(rng.random() < 0.5), True),
     "C2c": lambda rng: inertial(rng, True, False),
+    "C2d": coupled,
     "C3": fista,
     "C4": heavy,
     "SG-B": lambda rng: safeguarded(rng, "descent"),

@@ -7,6 +7,7 @@ C1, C1v   F(x+) <= F(x) - |D|^2_M + L/2*|D|^2 - <M*b1, D> <= F(x) + |M*b1|^2/(4*
 C1s       moreover |x+ - x*|_M <= |x - x*|_M + |b1|_M
 C2*       B*|u|^2_M <= c*|D_|^2_{M_} for some c < 1, and F + w/2*|D|^2_M with w = (1 + c)/2 (1 without biases) rises by at
           most B*w/(w - c)*|b2|^2_M/2 + |b1|^2_M/(2*(1 - w)), where y = x + u + b2: Young's inequality, twice
+C2d       entry by entry, q = 1/(L*P), t = A^2/w_ < 1: w = 2*q - 1 - (q - 1)^2*t/(1 - t) > 0, and F + L/2*w*D^2 never rises
 C3        F(x) - F* <= |x_0 - x*|^2_M/(2*t^2)
 C4        F + c*|D|^2 never rises, c in the middle of (beta/2a, 1/a - L/2 - beta/2a)
 SG-B      F(x+) <= F(T(x)) <= F(x) - L/2*|x - T(x)|^2
@@ -74,10 +75,11 @@ Certificate = Callable[[list[Step], Any, ir.Algorithm], Violations]
 def trace(
     program: ir.Algorithm, target: TargetReport, instance: Instance, parameters: Parameters, steps: int = STEPS
 ) -> list[Step]:
-    """A run from far away. Raises CannotRun."""
+    """A run from far away: the states that start where x does are moved with it. Raises CannotRun."""
     state = start(program, instance, parameters)
+    origin = state[program.variable]
     for s in program.states:
-        if np.shape(state[s.name]) == np.shape(instance.x_star):
+        if np.shape(state[s.name]) == np.shape(instance.x_star) and np.array_equal(state[s.name], origin):
             state[s.name] = instance.x_star + 3.0
     if BEFORE in state:
         state[BEFORE] = state[program.variable]
@@ -150,6 +152,25 @@ def inertia(steps: list[Step], form: NormalForm, program: ir.Algorithm) -> Viola
     return found
 
 
+def coupled(steps: list[Step], form: NormalForm, program: ir.Algorithm) -> Violations:
+    """C2d: the largest weights w of the energy that steps and momentum leave, and the energy with them."""
+    found: Violations = []
+    L = steps[0].read.instance.L
+    w = 2 / (L * np.diag(steps[0].P)) - 1  # the energy counts from the second iterate on
+    found.append((-float(w.min()), 1.0))
+    for last, s in pairwise(steps):
+        A, q = np.diag(last.read.matrix(form.A)), 1 / (L * np.diag(s.P))
+        t = A**2 / w
+        found.append((float(t.max()) - 1, 1.0))
+        after = 2 * q - 1 - (q - 1) ** 2 * t / (1 - t)
+        found.append((-float(after.min()), 1.0))
+        terms = [s.F, L / 2 * float(w @ last.D**2)]
+        energy = s.F_next + L / 2 * float(after @ s.D**2)
+        found.append((energy - sum(terms), _size(energy, *terms)))
+        w = after
+    return found
+
+
 def accelerated(steps: list[Step], form: NormalForm, program: ir.Algorithm) -> Violations:
     """C3."""
     names = {s.name for c in form.A.terms.values() for s in c.free_symbols}
@@ -215,7 +236,7 @@ def certificate(target: TargetReport) -> Certificate:
     if theorem == "C4":
         return momentum(target)
     known: dict[str, Certificate] = {
-        "C1": descent, "C1v": descent, "C1s": distance, "C2": inertia, "C2b": inertia, "C2c": inertia, "C3": accelerated,
+        "C1": descent, "C1v": descent, "C1s": distance, "C2": inertia, "C2b": inertia, "C2c": inertia, "C2d": coupled, "C3": accelerated,
         "SG-B": guarded,
     }  # fmt: skip
     return known[theorem]
