@@ -108,8 +108,8 @@ def test_formulas_of_the_checker(name: str, text: str, made: str | None) -> None
 
 
 @pytest.mark.parametrize(("name", "text", "made"), [
-    ("l2o_pa", "P passes 1/L (0.002 <= L*P <= 1.998): with momentum the certificate needs P <= 1/L",
-     r"$P$ passes $\frac{1}{L}$ ($0.002 \leq L P \leq 1.998$): with momentum the certificate needs $P \leq \frac{1}{L}$"),
+    ("l2o_pa", "P passes 1/L (0.002 <= L*P <= 1.998): with momentum the certificate needs L*P*(1 + |A|) < 2",
+     r"$P$ passes $\frac{1}{L}$ ($0.002 \leq L P \leq 1.998$): with momentum the certificate needs $L P (1 + |A|) < 2$"),
     ("lista", "a threshold that no r is named for, 100% of a_b", r"a threshold that no $r$ is named for, 100\% of $a_b$"),
     ("lista", "`phi` has no biases: `theta_k`, `{`", r"$\phi$ has no biases: $\theta_k$, \texttt{\{}"),
 ])  # fmt: skip

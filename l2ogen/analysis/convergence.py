@@ -52,7 +52,7 @@ def convergence(model: Model, form: NormalForm | None) -> Convergence:
         because = f"`{ending}` has values for the trained layers alone (`tail none`), and nothing follows them"
         return Convergence("unknown", because=because)
     reasons: list[str] = []
-    for attempt in (_memoryless, _fista, _inertial, _momentum):
+    for attempt in (_memoryless, _fista, _inertial, _balanced, _momentum):
         try:
             found = attempt(model, form)
         except Unknown as unknown:
@@ -250,8 +250,7 @@ def _memoryless(model: Model, form: NormalForm | None) -> Convergence | None:
 
 
 def _inertial(model: Model, form: NormalForm | None) -> Convergence | None:
-    """C2, C2b, C2c: prox-gradient at y = x + u, eps <= L*P <= 1, B*|u|^2_{1/P} <= (1 - delta)*|x - x_|^2_{1/P_}.
-    C2d: steps and momentum coupled."""
+    """C2, C2b, C2c: prox-gradient at y = x + u, eps <= L*P <= 1, B*|u|^2_{1/P} <= (1 - delta)*|x - x_|^2_{1/P_}."""
     if form is None or not form.point:
         return None
     if not form.prox_form:
@@ -262,22 +261,20 @@ def _inertial(model: Model, form: NormalForm | None) -> Convergence | None:
         raise Unknown("B mixes the two points coordinate by coordinate: no certificate is known")
     if momentum is None:
         raise Unknown(f"`{form.A}` is no single parameter")
-    if _coupled(model, form):
-        because = "the energy F(x) + L*|D|^2_W/2, D = x - x_, W = (1 - xi^2)/(L*P)^2, decreases: (L*P - 1)^2 <= (1 - s^2)*xi^2"
-        return _proved(model, "C2d", "values", because)
-    if not step.values.low > 0:
+    certified = _coupled(model, form, momentum)
+    if not step.values.low > 0 and not certified:
         raise Unknown(_not_away(step, model))
-    if model.has("f") and not step.values.high <= 1:
-        raise Unknown(f"P passes 1/L ({_shown(step, model)}): with momentum the certificate needs P <= 1/L")
+    if model.has("f") and not step.values.high <= 1 and not certified:
+        raise Unknown(f"P passes 1/L ({_shown(step, model)}): with momentum the certificate needs L*P*(1 + |A|) < 2")
     if not (mixing.values.low >= 0 and mixing.values.high <= 1):
         raise Unknown("B leaves [0, 1]")
     biases = [summability(b, model) for b in (form.b1, form.b2)]
     if None in biases:
         raise Unknown("the biases are not all declared to vanish: `b with b -> 0 like 1/(k + 1)^2`")
     share = momentum.values.size**2 * mixing.values.high
-    commute = step.scalar or momentum.scalar or {x.kind for op in (form.P, form.A) for x in op.letters} == {"diag"}
+    commute = _commute(form, step, momentum)
     ratio = 1.0 if step.constant and commute else step.values.low / step.values.high
-    if not share < ratio:
+    if not certified and not share < ratio:
         most = ratio**0.5 / mixing.values.high**0.5 if mixing.values.high else INF
         size = momentum.values.size
         reached = f"|A| reaches {_number(size)}" if size < INF else "no bound of |A| is known"
@@ -289,6 +286,8 @@ def _inertial(model: Model, form: NormalForm | None) -> Convergence | None:
     theorem = "C2" if plain else "C2c"
     worst = max((b for b in biases if b), key=["zero", "l1", "l2", "vanishing"].index)
     reason = f"{_shown(step, model)}, |A| <= {_number(momentum.values.size)}"
+    if certified:
+        reason = "P <= 1/L and A^2 <= (1 - delta)*P/P_ by construction"
     because = f"the energy F(x) + |x - x_|^2/(2P_) decreases: {reason}"
     if worst == "zero":
         return _proved(model, theorem, "values", because)
@@ -299,7 +298,39 @@ def _inertial(model: Model, form: NormalForm | None) -> Convergence | None:
     raise Unknown("the biases vanish, but are not square-summable, and F is not known to be coercive")
 
 
-def _coupled(model: Model, form: NormalForm) -> bool:
+def _commute(form: NormalForm, step: Metric, momentum: Metric) -> bool:
+    return step.scalar or momentum.scalar or {x.kind for op in (form.P, form.A) for x in op.letters} == {"diag"}
+
+
+def _balanced(model: Model, form: NormalForm | None) -> Convergence | None:
+    """C2d: steps that pass 1/L or vary more than C2 allows, with less momentum: one weight w of the energy
+    F(x) + L*w/2*|x - x_|^2 for all L*P in the range and all |A| <= a."""
+    if form is None or not form.point or not form.prox_form or not model.has("f"):
+        return None
+    if form.B != IDENTITY or not form.b1.is_zero or not form.b2.is_zero:
+        return None
+    step, momentum = _step(form.P, model), metric(form.A, model, times_L=False)
+    if momentum is None or not _commute(form, step, momentum) or not _weighed(step, momentum.values.size):
+        return None
+    shown = f"{_shown(step, model)}, |A| <= {_number(momentum.values.size)}"
+    return _proved(model, "C2d", "values", f"the energy F(x) + L*w/2*|x - x_|^2 decreases for some w: {shown}")
+
+
+def _weighed(step: Metric, a: float) -> bool:
+    """Whether w^2 - (2*q - 1 + a^2)*w + q^2*a^2 < 0 for some w and all q = 1/(L*P). Where P is the same for all k, each
+    of its entries may have a w of its own."""
+    low, high = step.values.low, step.values.high
+    if not (low > 0 and high < INF and a < 1 and high * (1 + a) < 2):
+        return False
+    ends = []
+    for q in (1 / high, 1 / low):
+        middle = (2 * q - 1 + a**2) / 2
+        half = max(middle**2 - q**2 * a**2, 0.0) ** 0.5
+        ends.append((middle - half, middle + half))
+    return step.constant or max(e[0] for e in ends) < min(e[1] for e in ends) * (1 - 1e-9)
+
+
+def _coupled(model: Model, form: NormalForm, momentum: Metric) -> bool:
     """Hook for forms that couple P and A by construction; see `coupling`."""
     from .coupling import certified
 

@@ -1,102 +1,82 @@
-"""The form of L2O-PA that theorem C2d certifies for every weight: P and A coupled by construction.
+"""The form of L2O-PA that theorem C2 certifies for every weight: P and A coupled by construction.
 
-Entry by entry, with xi, s, delta numbers of declared ranges, |xi| <= rho < 1, |s| <= 1, 0 < delta < 1:
+    low = min(1/L, max(eps/L, a.^2 .* p/(1 - delta)))     a formed y, p is the step before; 0 < eps <= 1, 0 < delta < 1
+    p+  = low + (1/L - low) .* sigmoid(q)                  P = diag(p+)
+    a+  = c*tanh(t), c^2 <= 1 - delta                      y+ = x+ + a+ .* (x+ - x), a = 0 and p = 1/L at the start
 
-    L*P = 1 + sigma*xi                                x+ = prox_{r, P}(y - P*grad f(y))
-    A^2 = (1 - delta)*(1 - xi^2)*s^2/(L*P)^2          y+ = x+ + A*(x+ - x)
-    sigma+ = sqrt(1 - s^2)                            |sigma| <= 1 at the start
-
-What is compared are values, not ways to write them.
+a^2*p/(1 - delta) <= p <= 1/L, so low <= 1/L: low <= P <= 1/L and a^2 <= (1 - delta)*P/p, entry by entry.
 """
 
 from __future__ import annotations
 
-import sympy as sp
-
 from ..core import ir
 from ..core.constants import exact
 from ..core.ir import Node
-from .enclosure import enclosure
 from .model import Model
-from .normal_form import IDENTITY, NormalForm
+from .normal_form import NormalForm
 from .ranges import inlined
-
-L = sp.Symbol("L", positive=True)
 
 
 def certified(model: Model, form: NormalForm) -> bool:
     """Whether the rule is of this form."""
     program = model.program
-    lets = {s.name: s.value for s in program.statements if isinstance(s, ir.Assignment) and not s.next}
     updates = {s.name: s.value for s in program.statements if isinstance(s, ir.Assignment) and s.next}
-    if form.B != IDENTITY or not form.b1.is_zero or not form.b2.is_zero or not model.has("f"):
+    p, a = str(form.P).removesuffix("+"), str(form.A).removesuffix("+")
+    if str(form.P) != f"{p}+" or str(form.A) != f"{a}+" or p not in updates or a not in updates:
         return False
-    if str(form.P) not in lets or str(form.A) not in lets:
-        return False
-    P, A = (_entry(lets[name], program) for name in (str(form.P), str(form.A)))
-    if P is None or A is None:
-        return False
-    scaled = sp.expand(L * P)
-    for sigma in (s for s in program.states if s.type.kind == "vector" and s.name in updates):
-        share = sp.Symbol(sigma.name, real=True)
-        xi = scaled.coeff(share, 1)
-        named = next((p for p in program.parameters if xi == sp.Symbol(p.name, real=True)), None)
-        if named is None or sp.expand(scaled - 1 - share * xi) != 0:
-            continue
-        after, start = _entry(updates[sigma.name], program), enclosure(sigma.init, model)
-        if after is None or start.size > 1:
-            continue
-        squared = sp.expand(1 - after**2)
-        for s in program.parameters:
-            symbol = sp.Symbol(s.name, real=True)
-            if squared != symbol**2:
-                continue
-            ratio = sp.cancel(A**2 * scaled**2 / ((1 - xi**2) * symbol**2))
-            ends = enclosure(_symbol(named), model), enclosure(_symbol(s), model)
-            if ratio.is_number and 0 < ratio < 1 and ends[0].size < 1 and ends[1].size <= 1:
-                return True
-    return False
+    delta = _step(_plain(updates[p], program), a, p)
+    size = _size(_plain(updates[a], program))
+    starts = {s.name: s.init for s in program.states}
+    begins = exact(_entry(starts[a])) == 0 and _is_one_over_L(_entry(starts[p]))
+    return delta is not None and size is not None and size <= 1 - delta and begins
 
 
-def _symbol(p: ir.Parameter) -> Node:
-    return Node("symbol", (), p.type, ("parameter", p.name))
+def _plain(node: Node, program: ir.Algorithm) -> Node:
+    return inlined(node, program)
 
 
-def _entry(node: Node, program: ir.Algorithm) -> sp.Expr | None:
-    """An entry as a formula in the entries of parameters and states; None for what is not made entry by entry."""
-    return _formula(inlined(node, program))
+def _entry(node: Node) -> Node:
+    return node.args[0] if node.op == "broadcast" else node
 
 
-def _formula(node: Node) -> sp.Expr | None:
-    value = exact(node)
-    if value is not None:
-        return sp.Rational(value.numerator, value.denominator)
-    if node.role == "lipschitz":
-        return L
-    if node.role in ("parameter", "state"):
-        return sp.Symbol(node.name, real=True) if node.type.kind in ("scalar", "vector", "diag") else None
-    if node.op == "identity":
-        return sp.Integer(1)
-    args = [_formula(a) for a in node.args]
-    known = [a for a in args if a is not None]
-    if not known or len(known) < len(args):
+def _is_one_over_L(node: Node) -> bool:
+    return node.op == "over" and exact(node.args[0]) == 1 and node.args[1].role == "lipschitz"
+
+
+def _step(node: Node, a: str, p: str) -> float | None:
+    """delta of low + (1/L - low) .* sigmoid(q), where low is as above."""
+    if node.op != "add" or node.args[1].op != "times":
         return None
-    a, b = known[0], known[-1]
-    match node.op:
-        case "broadcast" | "detach" | "diag":
-            return a
-        case "negate":
-            return -a
-        case "add":
-            return a + b
-        case "subtract":
-            return a - b
-        case "times" | "scale" if node.type.kind in ("scalar", "vector", "diag"):
-            return a * b
-        case "over" | "shrink":
-            return a / b
-        case "power":
-            return a**b
-        case "sqrt":
-            return sp.sqrt(a)
-    return None
+    low, (gap, share) = node.args[0], node.args[1].args
+    if share.op != "sigmoid" or gap.op != "subtract" or not _is_one_over_L(gap.args[0]) or gap.args[1] != low:
+        return None
+    if low.op != "min" or not _is_one_over_L(low.args[0]) or low.args[1].op != "max":
+        return None
+    floor, ratio = low.args[1].args
+    eps = exact(floor.args[0]) if floor.op == "over" and floor.args[1].role == "lipschitz" else None
+    if eps is None or not 0 < eps <= 1 or ratio.op != "over":
+        return None
+    share_left, product = exact(ratio.args[1]), ratio.args[0]
+    if share_left is None or not 0 < share_left < 1 or product.op != "times":
+        return None
+    square, step = product.args
+    squared = square.op == "power" and exact(square.args[1]) == 2 and _state(square.args[0], a)
+    return float(1 - share_left) if squared and _state(step, p) else None
+
+
+def _state(node: Node, name: str) -> bool:
+    return node.role == "state" and node.name == name
+
+
+def _size(node: Node) -> float | None:
+    """c^2 of c*tanh(…)"""
+    if node.op == "tanh":
+        return 1.0
+    if node.op != "times" or node.args[1].op != "tanh":
+        return None
+    factor = node.args[0]
+    if factor.op == "sqrt":
+        value = exact(factor.args[0])
+        return None if value is None else float(value)
+    value = exact(factor)
+    return None if value is None else float(value * value)

@@ -1,4 +1,4 @@
-"""Intervals of the entries of scalars, vectors and diagonals, node by node: what ranges say where signs alone say nothing."""
+"""Intervals of the entries of scalars, vectors and diagonals, node by node: what ranges say where signs say nothing."""
 
 from __future__ import annotations
 
@@ -76,9 +76,8 @@ def _parameter(p: ir.Parameter, model: Model) -> Interval:
     if p.type.kind in ("matrix", "sym"):
         return ALL
     low, high = enforced(p, model)
-    return Interval(
-        float(low) if low is not None and low.is_number else -INF, float(high) if high is not None and high.is_number else INF
-    )
+    below = float(low) if low is not None and low.is_number else -INF
+    return Interval(below, float(high) if high is not None and high.is_number else INF)
 
 
 def _state(name: str, model: Model) -> Interval:

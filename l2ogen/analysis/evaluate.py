@@ -375,7 +375,7 @@ class Evaluation:
         squared = self.norm_of_data(node, "||{}||_2^2")
         return sp.sqrt(squared) if node.args[0].role == "data" else squared
 
-    def _norm_F(self, node: Node) -> Value:  # noqa: N802 (after the operator)
+    def _norm_F(self, node: Node) -> Value:
         return self.norm_of_data(node, "||{}||_F")
 
     def norm_of_data(self, node: Node, name: str) -> Value:
@@ -542,7 +542,9 @@ class Evaluation:
             return Vector()
         weight = self.model.l1_weight
         if weight is None:
-            raise Unknown("a soft threshold is the prox of an l1 norm, and nothing says that r is one: `train { on lasso }` does")
+            raise Unknown(
+                "a soft threshold is the prox of an l1 norm, and nothing says that r is one: `train { on lasso }` does"
+            )
         if node.op == "soft_ss" and not is_zero(theta):
             raise Unknown("support selection is no prox: entries that pass unchanged have no threshold")
         metric = Operator.multiple(theta) if isinstance(theta, sp.Expr) else theta

@@ -197,7 +197,7 @@ def _safeguards(program: ir.Algorithm) -> Iterator[list[str]]:
 
 
 def _certified(program: ir.Algorithm) -> list[str]:
-    """L2O-PA -> the form that theorem C2d certifies for every weight."""
+    """L2O-PA -> the form that theorem C2 certifies for every weight."""
     lines = [s for s in program.statements if isinstance(s, ir.Assignment)]
     calls = [s for s in program.statements if isinstance(s, ir.Call)]
     if len(calls) != 1 or len(calls[0].outputs) != 2 or len(lines) != 2 or len(program.states) != 2:
@@ -214,15 +214,15 @@ def _certified(program: ir.Algorithm) -> list[str]:
     L, call = smooth.lipschitz, calls[0].text.split(" = ", 1)[1].split(" with ")[0]
     g, fn = f"grad {smooth.name}({y})", r.name
     return [
-        f"parameters {{ predicted xi, s in R^n = {call} with -0.95 < xi < 0.95, -1 < s < 1; fixed delta in R = 0.01 }}",
-        f"state {{ {x} in R^n = 0; {y} in R^n = {x}; sigma in R^n = 1 }}",
+        f"parameters {{ predicted q, t in R^n = {call}; fixed eps in R = 0.1; fixed delta in R = 0.05 }}",
+        f"state {{ {x}, a in R^n = 0; {y} in R^n = {x}; p in R^n = 1/{L} }}",
         "update {\n"
-        "  p = 1 + sigma .* xi\n"
-        f"  {P} = diag(p/{L})\n"
+        f"  low = min(1/{L}, max(eps/{L}, a.^2 .* p/(1 - delta)))\n"
+        f"  p+ = low + (1/{L} - low) .* sigmoid(q)\n"
+        f"  {P} = diag(p+)\n"
         f"  {x}+ = prox_{fn},{P}({y} - {P}*{g})\n"
-        f"  {A} = diag(sqrt((1 - delta)*(1 - xi.^2)) .* s ./ p)\n"
-        f"  {y}+ = {x}+ + {A}*({x}+ - {x})\n"
-        "  sigma+ = sqrt(1 - s.^2)\n}",
+        "  a+ = sqrt(1 - delta)*tanh(t)\n"
+        f"  {y}+ = {x}+ + a+ .* ({x}+ - {x})\n}}",
     ]
 
 

@@ -142,19 +142,19 @@ def l2o_p(w: Weights, p: Instance) -> States:
         yield {"x": x}
 
 
-def l2o_pa_certified(w: Weights, p: Instance, delta: float = 0.01) -> States:
-    """Steps (1 + sqrt(1 - s^2)*xi)/L, s the share of the largest momentum in y"""
-    x, y, phi = p.zero, p.zero, Network(w, len(p.zero))
-    sigma = np.ones(len(x))
+def l2o_pa_certified(w: Weights, p: Instance, eps: float = 0.1, delta: float = 0.05) -> States:
+    """P rises to no more than 1/L, and falls to no less than what the last step's a allows"""
+    x, y, a, phi = p.zero, p.zero, p.zero, Network(w, len(p.zero))
+    P = np.full(len(x), 1.0) / p.L
     while True:
         g = p.grad_f(y)
-        xi, s = phi(detached(y), detached(g))
-        xi, s = between(xi, -0.95, 0.95), between(s, -1, 1)
-        length = 1 + sigma * xi
-        old, x = x, p.prox_r(y - length / p.L * g, length / p.L)
-        y = x + (1 - delta) ** 0.5 * (1 - xi * xi) ** 0.5 * s / length * (x - old)
-        sigma = (1 - s * s) ** 0.5
-        yield {"x": x, "y": y, "sigma": sigma}
+        q, t = phi(detached(y), detached(g))
+        low = smaller(larger(a * a * P / (1 - delta), eps / p.L), 1 / p.L)
+        P = low + (1 / p.L - low) * sigmoid(q)
+        a = (1 - delta) ** 0.5 * np.tanh(t)
+        old, x = x, p.prox_r(y - P * g, P)
+        y = x + a * (x - old)
+        yield {"x": x, "y": y, "a": a, "p": P}
 
 
 def l2o_pa_official(w: Weights, p: Instance) -> States:

@@ -77,16 +77,17 @@ def inertial(rng: np.random.Generator, mixing: bool, biases: bool) -> str:
     return spec(parameters, [*lines, f"y+ = x+ + {A}*(x+ - x){b2}"], "x, y in R^n = 0", bool(rng.random() < 0.5))
 
 
-def coupled(rng: np.random.Generator) -> str:
-    """Steps up to 1.95/L, less where there is momentum."""
-    xi, s = one(rng, "0.95", "0.5"), one(rng, "1", "0.9")
-    many = bool(rng.random() < 0.5)
-    parameters = [f"{'predicted xi, s in R^n = net(x)' if many else 'learned xi, s in R^n'} with -{xi} < xi < {xi}, -{s} < s < {s}"]
-    lines = [
-        "p = 1 + sigma .* xi", "P = diag(p/L)", STEP.format(y="y", b=""),
-        f"A = diag(sqrt({one(rng, '0.99', '(1 - 0.02)')}*(1 - xi.^2)) .* s ./ p)", "y+ = x+ + A*(x+ - x)", "sigma+ = sqrt(1 - s.^2)",
-    ]  # fmt: skip
-    return spec(parameters, lines, "x, y in R^n = 0; sigma in R^n = 1", bool(rng.random() < 0.5))
+def balanced(rng: np.random.Generator) -> str:
+    """Steps beyond 1/L, or that vary; the ends are next to what is allowed."""
+    if rng.random() < 0.5:
+        momentum, most = rng.choice([(0.2, 1.66), (0.5, 1.33), (0.9, 1.05)])
+        parameters = [step_of(rng, str(most)), f"learned A_k in R with -{momentum} < A_k < {momentum}"]
+    else:
+        low, high, momentum = rng.choice([(0.5, 1.0, 0.81), (0.1, 1.0, 0.42), (0.5, 1.5, 0.15), (0.8, 1.2, 0.57)])
+        parameters = [f"predicted P in diag(n), A in diag(n) = net(x) with {low}/L <= P <= {high}/L, -{momentum} < A < {momentum}"]
+    A = "A" if any("predicted" in p for p in parameters) else "A_k"
+    lines = [STEP.format(y="y", b=""), f"y+ = x+ + {A}*(x+ - x)"]
+    return spec(parameters, lines, "x, y in R^n = 0", bool(rng.random() < 0.5))
 
 
 def fista(rng: np.random.Generator) -> str:
@@ -121,7 +122,7 @@ THEOREMS: dict[str, Callable[[np.random.Generator], str]] = {
     "C2": lambda rng: inertial(rng, False, False),
     "C2b": lambda rng: inertial(rng, bool(rng.random() < 0.5), True),
     "C2c": lambda rng: inertial(rng, True, False),
-    "C2d": coupled,
+    "C2d": balanced,
     "C3": fista,
     "C4": heavy,
     "SG-B": lambda rng: safeguarded(rng, "descent"),
