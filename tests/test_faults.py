@@ -11,6 +11,7 @@ SHOWN_BY = {
     "everything vanishes": 1, "limits of schedules": 67, "ranges exclude 0": 4, "coefficients that cross 0": 0,
     "sign(0) = 0": 0, "0/0 = 0": 6, "names without arguments": 23, "gradients anywhere": 1,
     "the weight of the l1 norm": 19, "ends of ranges": 4, "steps with momentum": 0, "the size of momentum": 0,
+    "energies of long steps": 0, "intervals of entries": 0,
     "biases of certificates": 54, "b2": 9, "b1": 4, "relaxed steps": 5, "the residual of data": 63,
 }  # fmt: skip
 """The number of a rule that shows the fault, as `python -m tests.soundness.faults` finds it."""

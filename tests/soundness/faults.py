@@ -16,7 +16,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-from l2ogen.analysis import algebra, bounds, convergence, evaluate, fixed_point, general, normal_form, states
+from l2ogen.analysis import algebra, bounds, convergence, enclosure, evaluate, fixed_point, general, normal_form, states
 from l2ogen.analysis.algebra import Letter, Vector
 from l2ogen.analysis.bounds import Interval
 from l2ogen.analysis.model import Model
@@ -83,7 +83,7 @@ def by_name_alone(self: Model, stem: str, key: tuple[str, ...], inside: set[str]
     return f"{stem}(…)"
 
 
-def floor(found: Any, p: Any) -> Any:
+def floor(found: Any, *_: object) -> Any:
     """Closed ends treated as open ones, with a margin."""
     low, high = found
     margin = bounds.sp.Rational(1, 1000)
@@ -119,6 +119,8 @@ FAULTS: dict[str, list[Change]] = {
     "ends of ranges": [around(bounds, "enforced", floor)],
     "steps with momentum": [around(convergence, "_step", halved)],
     "the size of momentum": [around(convergence, "metric", small_momentum)],
+    "energies of long steps": [(convergence, "_weighed", always(True))],
+    "intervals of entries": [(enclosure, "enclosure", always(Interval(1.0, 1.0)))],
     "biases of certificates": [(convergence, "summability", always("zero"))],
     "b2": [around(normal_form, "_extrapolation", no_b2)],
     "b1": [around(normal_form, "_form", lambda found, x, y, operators, r, m: _plus_b(found, x))],
@@ -211,6 +213,18 @@ update {{ x+ = prox_{{r, P}}(y - P*grad f(y)); y+ = x+ + A*(x+ - x) }}
 parameters {{ fixed P in R = 1/L; learned A in R with 2 < A < 3 }}
 state {{ x, y in R^n = 0 }}
 update {{ x+ = prox_{{r, P}}(y - P*grad f(y)); y+ = x+ + A*(x+ - x) }}
+""",
+    "energies of long steps": f"""algorithm Rare
+{PROXIMAL}
+parameters {{ learned P in R with 1.5/L <= P <= 1.6/L; learned A in R with 0.8 < A < 0.9 }}
+state {{ x, y in R^n = 0 }}
+update {{ x+ = prox_{{r, P}}(y - P*grad f(y)); y+ = x+ + A*(x+ - x) }}
+""",
+    "intervals of entries": f"""algorithm Rare
+{PROXIMAL}
+parameters {{ learned xi in R^n with -1 < xi < 1 }}
+state {{ x in R^n = 0 }}
+update {{ P = diag((1 + 3*xi)/L); x+ = prox_{{r, P}}(x - P*grad f(x)) }}
 """,
     "ends of ranges": f"""algorithm Rare
 {SMOOTH}
