@@ -129,7 +129,9 @@ class Expressions:
         else:
             meant = self.scope.suggest(e.id)
             known = self.scope.table.get(meant or "")
-            self.say(catalog.unknown_name(e.span, e.id, meant, declared=known.span if known is not None else None))
+            help = f"declare it in `state`: `{e.id} in R^n = 0`" if e.id in self.later else ""
+            declared = known.span if known is not None else None
+            self.say(catalog.unknown_name(e.span, e.id, meant, help, declared))
             if known is not None:  # it is only spelled differently where it is used
                 known.uses += 1
             if meant is None:  # a forgotten declaration is one mistake, however often the name is used
