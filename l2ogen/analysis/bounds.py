@@ -78,7 +78,7 @@ def end(node: Node | None, model: Model) -> sp.Expr | None:
 def enforced(p: ir.Parameter, model: Model) -> tuple[sp.Expr | None, sp.Expr | None]:
     """The closed range that generated code keeps, as formulas in L; None is no bound, or one that is not understood."""
     f = p.facts
-    if p.kind in ("fixed", "precomputed"):
+    if p.kind in ("fixed", "precomputed") or len(constants(p)) > 1:
         return None, None
     bound = end(f.bound, model) if f.bound is not None else None
     low, high = (end(f.range.low, model), end(f.range.high, model)) if f.range is not None else (None, None)
@@ -105,17 +105,36 @@ def enforced(p: ir.Parameter, model: Model) -> tuple[sp.Expr | None, sp.Expr | N
     return low, high
 
 
+def constants(*parameters: ir.Parameter) -> set[str]:
+    """What of L and ||A||_2^2 their ranges name. Either may be the unit, but not both: L is only an upper bound."""
+    facts = [p.facts for p in parameters]
+    ranges = [f.range for f in facts if f.range is not None]
+    ends = [*(f.bound for f in facts), *(e for r in ranges for e in (r.low, r.high))]
+    nodes = [n for e in ends if e is not None for n in e.walk()]
+    norms = {f"||{n.args[0].name}||_2^2" for n in nodes if n.op == "spectral_squared" and n.args[0].role == "data"}
+    return norms | {n.name for n in nodes if n.role == "lipschitz"}
+
+
 def lipschitz(model: Model, expr: sp.Expr | None = None) -> str | None:
     """The name of the Lipschitz constant of grad f: the declared one, or ||A||_2^2 of least squares where an expression
-    speaks of it, or no file declares one."""
+    speaks of it, itself or by the ranges of its parameters, or no file declares one."""
     declared = next((f.lipschitz for f in model.program.functions if f.lipschitz), None)
     norm = f"||{model.matrix}||_2^2" if model.matrix is not None else None
-    used = {s.name for s in expr.free_symbols} if expr is not None else set()
+    used = _units(model, expr) if expr is not None else set()
     return norm if norm is not None and (declared is None or norm in used) else declared
+
+
+def _units(model: Model, expr: sp.Expr) -> set[str]:
+    """Names in an expression, and in the ranges of its parameters."""
+    named = {s.name for s in expr.free_symbols}
+    return named | constants(*(p for p in model.program.parameters if p.name in named))
 
 
 def interval(expr: sp.Expr, model: Model) -> Interval:
     """All values of a scalar expression; L must cancel, else everything is possible."""
+    units = {f.lipschitz for f in model.program.functions} | {f"||{model.matrix}||_2^2"}
+    if len(units & _units(model, expr)) > 1:
+        return ALL
     substitution: dict[sp.Symbol, sp.Expr] = {}
     ranges: dict[sp.Symbol, Interval] = {}
     for s in expr.free_symbols:

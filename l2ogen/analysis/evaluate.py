@@ -87,7 +87,7 @@ class Evaluation:
                 self.call(s)
             else:
                 implicit = s.implicit is not None and s.implicit.metric is None
-                value = self.implicit(s) if implicit else self.titled(s, self.value(s.value))
+                value = self.implicit(s) if implicit else self.value(s.value)
                 if s.next and s.value.op == "any" and s.name != self.model.program.variable:
                     value = self.extrapolated(value)
                 if self.still and s.next and s.name == self.model.program.variable:
@@ -95,18 +95,6 @@ class Evaluation:
                 (self.next if s.next else self.lets)[s.name] = value
                 self.steps.append(f"{s.name}{'+' * s.next} = {value}")
         return self
-
-    def titled(self, s: ir.Assignment, value: Value) -> Value:
-        """A diagonal that is not taken apart goes by the name of its own line."""
-        if s.next or s.value.op != "diag" or not isinstance(value, Operator) or len(value.letters) != 1:
-            return value
-        (letter,) = value.letters
-        if value != Operator.of(letter) or not letter.name.startswith("diag(…)"):
-            return value
-        name = self.model.holding(s.name, {letter.name})
-        if letter.name in self.model.undefined:
-            self.model.undefined.add(name)
-        return Operator.of(Letter(name, "diag"))
 
     def judged_implicitly(self, s: ir.Assignment) -> None:
         """Raises Unknown for an implicit rule that is neither a prox nor made of arbitrary maps."""
@@ -369,19 +357,19 @@ class Evaluation:
         return self.undefined(node, [base, exponent]) if result.has(sp.zoo, sp.nan, sp.oo) else result
 
     def _spectral_squared(self, node: Node) -> Value:
-        return self.norm_of_data(node, "||{}||_2^2")
+        return self.norm_of_data(node, "||{}||_2^2") or self.function(node)
 
     def _spectral(self, node: Node) -> Value:
         squared = self.norm_of_data(node, "||{}||_2^2")
-        return sp.sqrt(squared) if node.args[0].role == "data" else squared
+        return self.function(node) if squared is None else sp.sqrt(squared)
 
     def _norm_F(self, node: Node) -> Value:
-        return self.norm_of_data(node, "||{}||_F")
+        return self.norm_of_data(node, "||{}||_F") or self.function(node)
 
-    def norm_of_data(self, node: Node, name: str) -> Value:
+    def norm_of_data(self, node: Node, name: str) -> sp.Expr | None:
         """The norm of a matrix that the problem gives: positive, since such a matrix is assumed not to be 0."""
         if node.args[0].role != "data":
-            return self.function(node)
+            return None
         datum = node.args[0].name
         self.side.append((f"{datum} is not 0", True, "assumed of the data"))
         return sp.Symbol(name.format(datum), positive=True)

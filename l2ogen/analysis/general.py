@@ -48,7 +48,7 @@ class General(Evaluation):
             if s.implicit is not None and s.implicit.metric is None:
                 self.judged_implicitly(s)
                 self.next[s.name] = Vector.of(Atom(f"{s.name}+", "state"))
-            value = self.titled(s, self.value(s.value))
+            value = self.value(s.value)
             if s.next:
                 self.updates[s.name] = value
                 self.next[s.name] = (

@@ -152,7 +152,7 @@ def inertia(steps: list[Step], form: NormalForm, program: ir.Algorithm) -> Viola
     return found
 
 
-def coupled(steps: list[Step], form: NormalForm, program: ir.Algorithm) -> Violations:
+def balanced(steps: list[Step], form: NormalForm, program: ir.Algorithm) -> Violations:
     """C2d: the largest weights w of the energy that steps and momentum leave, and the energy with them."""
     found: Violations = []
     L = steps[0].read.instance.L
@@ -236,7 +236,7 @@ def certificate(target: TargetReport) -> Certificate:
     if theorem == "C4":
         return momentum(target)
     known: dict[str, Certificate] = {
-        "C1": descent, "C1v": descent, "C1s": distance, "C2": inertia, "C2b": inertia, "C2c": inertia, "C2d": coupled, "C3": accelerated,
+        "C1": descent, "C1v": descent, "C1s": distance, "C2": inertia, "C2b": inertia, "C2c": inertia, "C2d": balanced, "C3": accelerated,
         "SG-B": guarded,
     }  # fmt: skip
     return known[theorem]
