@@ -263,7 +263,8 @@ def test_the_inputs_decide_the_dtype(name: str, dtype: torch.dtype) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_float32_is_close_to_float64(name: str) -> None:
-    data = data_for(name, seed=5)  # no entry of these is so near its quantile that rounding selects another
+    # of these no entry is so near its quantile, and no two values of F so near each other, that rounding chooses otherwise
+    data = data_for(name, seed=6 if name.endswith(":safeguarded") else 5)
     single, double = run(name, data, torch.float32), run(name, data)
     assert single.dtype == torch.float32
     assert (single - double).norm() <= 1e-5 * double.norm()
@@ -307,7 +308,8 @@ SIZES: dict[str, int] = {
     "na_alista:noisy": 84_610 + 129,
     **dict.fromkeys(["l2o_dm", "l2o_dm:original"], COORDINATE + 21),
     "rnnprop": 6_801,
-    **dict.fromkeys(["l2o_pa", "l2o_pa:official", "l2o_pa_certified", "pba12:PA", "smooth_form", "composite_form"], PA),
+    **dict.fromkeys(["l2o_pa", "l2o_pa:official", "l2o_pa:safeguarded", "l2o_pa_certified"], PA),
+    **dict.fromkeys(["pba12:PA", "smooth_form", "composite_form"], PA),
     **dict.fromkeys(["pba12", "pba12:envelopes"], PA + 3 * 21),
     **dict.fromkeys(["pba12:PBA1", "pba12:PBA2"], PA + 2 * 21),
     "pba12:PBA": PA + 21,

@@ -168,6 +168,7 @@ SPECS: list[tuple[str, str, str, list[str], str, str]] = [
     ("rnnprop", "minimizer", "refuted", [], "b1 = 1/10*tanh(…)", "refuted"),
     ("l2o_p", "minimizer", "proved", [], "P1 = P", "proved C1v values"),
     ("l2o_pa", "minimizer", "proved", [], "P1 = P, P2 = P, A = A, B = I", "refuted"),
+    ("l2o_pa:safeguarded", "minimizer", "proved", [], "P1 = P, P2 = P, A = A, B = I", "proved SG-B residual"),
     ("l2o_pa_certified", "minimizer", "proved", [], "P1 = p+, P2 = p+, A = a+, B = I", "proved C2 values"),
     ("pba12", "minimizer", "refuted", [], "P1 = P, P2 = B*P, A = A, B = B, b1 = b1, b2 = b2", "refuted"),
     ("pba12:PBA2", "minimizer", "refuted", [], "P1 = P, P2 = B*P, A = A, B = B, b2 = b2", "refuted"),

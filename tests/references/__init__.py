@@ -37,6 +37,7 @@ REFERENCES: dict[str, Rule] = {
     "l2o_p": learned.l2o_p,
     "l2o_pa": learned.l2o_pa,
     "l2o_pa:official": learned.l2o_pa_official,
+    "l2o_pa:safeguarded": learned.l2o_pa_safeguarded,
     "l2o_pa_certified": learned.l2o_pa_certified,
     "learned_step": learned.learned_step,
     "learned_step:stochastic": learned.learned_step_stochastic,

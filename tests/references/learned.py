@@ -132,6 +132,19 @@ def l2o_pa(w: Weights, p: Instance, activation: str = "relu") -> States:
         yield {"x": x, "y": y}
 
 
+def l2o_pa_safeguarded(w: Weights, p: Instance) -> States:
+    """L2O-PA's x+ where it is at least as low as a proximal-gradient step from x, and that step elsewhere"""
+    x, y, phi = p.zero, p.zero, Network(w, len(p.zero))
+    while True:
+        g = p.grad_f(y)
+        P, A = phi(detached(y), detached(g))
+        P, A = between(P, 0, 2 / p.L), between(A, 0, 2)
+        proposed, safe = p.prox_r(y - P * g, P), p.prox_r(x - p.grad_f(x) / p.L, 1 / p.L)
+        old, x = x, proposed if p.F(proposed).real <= p.F(safe).real else safe
+        y = x + A * (x - old)
+        yield {"x": x, "y": y}
+
+
 def l2o_p(w: Weights, p: Instance) -> States:
     x, phi = p.zero, Network(w, len(p.zero))
     while True:
