@@ -23,9 +23,10 @@ def test_ratios_and_counts() -> None:
     assert CURVES.at_most("L2O-PA", 0.2) == 2 and CURVES.at_most("L2O-PA", 1e-9) is None
     assert CURVES.diverged("FISTA") == 0 and CURVES.diverged("worse") == 2
     result = Result()
-    o.price(result, o.Curves("", CURVES.of | {o.CERTIFIED: CURVES.of["L2O-PA"][1:], o.P: CURVES.of["worse"]}))
+    pa = CURVES.of["L2O-PA"]
+    o.price(result, o.Curves("", CURVES.of | {o.SAFE: pa, o.CERTIFIED: pa[1:], o.P: CURVES.of["worse"]}))
     assert [(row.ours, row.goal, row.reached) for row in result.rows] == [
-        (3, None, None), (2, 3.3, True), (None, None, None), (3, None, None)]  # fmt: skip
+        (3, None, None), (3, 3.3, True), (2, 3.3, True), (None, None, None), (3, None, None)]  # fmt: skip
 
 
 def test_test_problems_are_the_same_each_time_and_in_chunks() -> None:

@@ -240,8 +240,8 @@ def price(result: Result, curves: Curves) -> None:
     goal = None if free is None else round(1.1 * free, 1)
     for name in (PA, SAFE, CERTIFIED, P, "FISTA"):
         needed, what = curves.at_most(name, 1e-4), f"{name}: iterations to a mean gap of 1e-4"
-        result.row(what, float("nan") if needed is None else needed, "", goal=goal if name in (SAFE, CERTIFIED) else None,
-                   note="with the weights of L2O-PA" if name == SAFE else "")
+        aim, note = goal if name in (SAFE, CERTIFIED) else None, "the weights of L2O-PA" if name == SAFE else ""
+        result.row(what, float("nan") if needed is None else needed, "", goal=aim, note=note)
 
 
 @target("bsds", "LASSO on image patches by what was trained on random matrices of 20 x 40")
