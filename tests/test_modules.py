@@ -63,6 +63,18 @@ def test_fista_restarts_in_these_tests() -> None:
     assert (np.diff(t, axis=0) < 0).any(axis=0).mean() > 0.3
 
 
+def test_the_safeguard_takes_and_refuses_in_these_tests() -> None:
+    name = "l2o_pa:safeguarded"
+    data = data_for(name)
+    xs = harness.expected(name, harness.weights_of(harness.algorithm_for(name, data)), data)["x"]
+    refused = []
+    for i, one in enumerate(data.instances()):
+        safe = np.array([one.prox_r(x - one.grad_f(x) / one.L, 1 / one.L) for x in (one.zero, *xs[:-1, i])])
+        assert all(one.F(x) <= one.F(least) for x, least in zip(xs[:, i], safe, strict=True))
+        refused.append((xs[:, i] == safe).all(axis=-1))
+    assert 0.1 < np.mean(refused) < 0.9
+
+
 def directions(algorithm: Any, problem: ByHand, leaf: str) -> Iterator[tuple[str, Tensor, np.ndarray]]:
     """Leaves with a random direction of length 1 for each: all weights and the data named `leaf`"""
     rng = np.random.default_rng(4)
