@@ -43,7 +43,7 @@ RANGES: dict[str, dict[str, Bounds]] = {
     "hyperlista": {"c1": at_least(7.5e-5), "c2": at_least(1.5e-5), "c3": at_least(4e-4), "theta": at_least(0),
                    "beta": at_least(0), "p": two_sided(0, 1, 0)},
     "l2o_p": {"P": STEP},
-    "l2o_pa": {"P": STEP, "A": UNIT},
+    **dict.fromkeys(["l2o_pa", "l2o_pa:safeguarded"], {"P": STEP, "A": UNIT}),
     "l2o_pa:official": {"P": over_L(0, 2 * 0.9999, 0), "A": two_sided(0, 2, 0)},
     "learned_step": {"alpha": STEP},
     "learned_step:stochastic": {"alpha": at_least(1e-3)},
