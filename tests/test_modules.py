@@ -14,7 +14,7 @@ from torch import Tensor
 NAMES = sorted(REFERENCES)
 # no derivative reaches these: x_0 = 0, and the choice of the support
 FLAT = {"lista:free": ["W2.0"], "lista:residual": ["E.0"], "lista_ss:residual": ["E.0"], "lista_ss:noisy": ["E.0"],
-        "lista": ["W2.0"], "lista_ss": ["W2.0"], "hyperlista": ["c3"]}  # fmt: skip
+        "lista": ["W2.0"], "lista_ss": ["W2.0"], "hyperlista": ["c3"], "hyperlista:whitened": ["c3"]}  # fmt: skip
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -314,7 +314,7 @@ SIZES: dict[str, int] = {
     **dict.fromkeys(["tilista", "tilista:plain", "tilista:geometric"], 250 * 500 + 2 * 16),
     **dict.fromkeys(["alista", "alista:plain", "alista:geometric", "alista:plain_geometric"], 2 * 16),
     "alista:noisy": 3 * 16,
-    "hyperlista": 3,
+    **dict.fromkeys(["hyperlista", "hyperlista:whitened"], 3),
     "ada_lista": 2 * 250 * 250 + 2 * 10,
     "na_alista": 84_610,
     "na_alista:noisy": 84_610 + 129,

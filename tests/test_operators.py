@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from references.mathematics import symmetric_weight, whitening
 
 import l2ogen
 from l2ogen import pipeline
@@ -72,7 +73,8 @@ CASES: dict[str, tuple[str, str, Callable[[Array, Array, Array, Array], Array]]]
     "analytic_weight": ("analytic_weight(A)'*b", "vector", lambda x, y, A, b: apply(weight(A).transpose(T), b)),
     "symmetric_weight": (
         "symmetric_weight(A)'*b", "vector",
-        lambda x, y, A, b: apply((6 / 4 * np.linalg.inv(A @ A.transpose(T)) @ A).transpose(T), b)),
+        lambda x, y, A, b: apply(np.stack([symmetric_weight(M) for M in A]).transpose(T), b)),
+    "whitening": ("whitening(A)*b", "measured", lambda x, y, A, b: apply(np.stack([whitening(M) for M in A]), b)),
     "coherence": ("coherence(analytic_weight(A), A)", "scalar", lambda x, y, A, b: coherence(weight(A), A)),
     "inner": ("<x, y>", "scalar", lambda x, y, A, b: total(x * y)),
     "norm_0": ("||soft(x, 0.5)||_0", "scalar", lambda x, y, A, b: total((np.abs(x) > 0.5) * 1.0)),

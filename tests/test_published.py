@@ -185,6 +185,14 @@ def nmse(algorithm: Any, problem: Recovery, signals: Tensor) -> list[float]:
     return found
 
 
+if PUBLISHED:
+
+    def test_hyperlista_computes_the_published_weight() -> None:
+        (A, *_), (G, W_gram) = published()
+        W = class_of(module("hyperlista"))(A).W
+        assert (W - G.mT @ W_gram).norm() <= 1e-4 * W.norm()
+
+
 @pytest.mark.parametrize("source", ["small", *["published"] * PUBLISHED])
 def test_hyperlista_recovers_with_its_own_weights(source: str) -> None:
     A, _, signals, constants = small() if source == "small" else published()[0]

@@ -160,6 +160,8 @@ SPECS: list[tuple[str, str, str, list[str], str, str]] = [
     ("alista:plain", "minimizer", "conditional iff", ["gamma_k*W' - theta_k/lam*A' -> 0"], "P1 = theta_k/lam*I, b1 = (gamma_k*W' - theta_k/lam*A')*(A*x - b)", "unknown"),
     ("hyperlista", "recovery", "proved", [], "", ""),
     ("hyperlista", "minimizer", "refuted", [], "", "unknown"),
+    ("hyperlista:whitened", "recovery", "proved", [], "", ""),
+    ("hyperlista:whitened", "minimizer", "refuted", [], "", "unknown"),
     ("ada_lista", "minimizer", "conditional iff", ["gamma_k*A'*W2' - theta_k/lam*A' -> 0", "gamma_k*A'*W2'*A - gamma_k*A'*W1'*W1*A -> 0"], "P1 = theta_k/lam*I, b1 = (gamma_k*A'*W2' - theta_k/lam*A')*(A*x - b) - (gamma_k*A'*W2'*A - gamma_k*A'*W1'*W1*A)*x", "refuted"),
     ("ada_lista", "recovery", "conditional iff", ["gamma_k*A'*W2'*A - gamma_k*A'*W1'*W1*A -> 0", 'theta_k -> 0'], "", ""),
     ("fista", "minimizer", "proved", [], "P1 = 1/L*I, P2 = 1/L*I, A = 2*(t - 1)/(sqrt(4*t^2 + 1) + 1)*I, B = I", "proved C3 values"),

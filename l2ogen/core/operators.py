@@ -142,6 +142,10 @@ def like_matrix(types: Sequence[Type]) -> Type:
     return types[0]
 
 
+def of_rows(types: Sequence[Type]) -> Type:
+    return matrix(like_matrix(types).rows, types[0].rows)
+
+
 def two_matrices(types: Sequence[Type]) -> Type:
     for i, t in enumerate(types):
         if t.kind != "matrix" or t.sizes != types[0].sizes:
@@ -215,6 +219,7 @@ CALLS: dict[str, Operator] = {
         Operator("pinv", 1, pseudo_inverse, "torch.linalg.pinv({0})", costly=True, latex=Latex(r"#1@5^{\dagger}", 4)),
         Operator("analytic_weight", 1, like_matrix, "analytic_weight({0})", costly=True),
         Operator("symmetric_weight", 1, like_matrix, "symmetric_weight({0})", costly=True),
+        Operator("whitening", 1, of_rows, "whitening({0})", costly=True),
         Operator("coherence", 2, two_matrices, "coherence({0}, {1})", costly=True),
     )
 }  # fmt: skip

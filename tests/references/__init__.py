@@ -31,6 +31,7 @@ REFERENCES: dict[str, Rule] = {
     "gd_momentum": classical.gd_momentum,
     "horizon_one": learned.horizon_one,
     "hyperlista": lista.hyperlista,
+    "hyperlista:whitened": lista.hyperlista_whitened,
     "ista": classical.ista,
     "l2o_dm": learned.l2o_dm,
     "l2o_dm:original": learned.l2o_dm_original,

@@ -26,7 +26,7 @@ SMOOTH = ["gd", "gd_momentum", "smooth_form", "learned_step", "learned_step:stoc
 NONSMOOTH = ["ppa", "ppa_metric", "nonsmooth_form"]
 RECOVERY = ["lista", "lista_ss", "lista_cp", "lista_cpss", "tilista", "tilista:plain", "alista", "alista:plain",
             "alista:geometric", "alista:noisy", "alista:plain_geometric", "tilista:geometric", "lista:free", "lista:residual", "lista_cp:analytic",
-            "lista_cpss:scaled", "lista_cpss:noisy", "lista_ss:residual", "lista_ss:noisy", "hyperlista", "na_alista", "na_alista:noisy"]  # fmt: skip
+            "lista_cpss:scaled", "lista_cpss:noisy", "lista_ss:residual", "lista_ss:noisy", "hyperlista", "hyperlista:whitened", "na_alista", "na_alista:noisy"]  # fmt: skip
 RANDOM_START = ["l2o_pa:official"]
 LOSS_AT = {"l2o_pa:official": "y"}  # the others' losses are of x
 OF_SCALARS = ["learned_step", "learned_step:stochastic", "na_alista", "na_alista:noisy"]  # the others' networks run over coordinates

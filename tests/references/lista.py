@@ -1,6 +1,6 @@
 """Sparse recovery, x from b = A*x: each a generator of the states after one step, two, ..."""
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from .mathematics import (
     soft,
     soft_ss,
     symmetric_weight,
+    whitening,
 )
 from .networks import Network, of_scalars
 
@@ -113,10 +114,18 @@ def alista_plain(w: Weights, p: Instance) -> States:
 
 
 def hyperlista(w: Weights, p: Instance) -> States:
-    """The facts c > 0 keep a thousandth of the initial values 0.075, 0.015, 0.4 as their margin."""
-    c1, c2, c3 = at_least(w["c1"], 7.5e-5), at_least(w["c2"], 1.5e-5), at_least(w["c3"], 4e-4)
+    return three_numbers(w, p, np.linalg.pinv(p.A), (0.075, 0.015, 0.4))
+
+
+def hyperlista_whitened(w: Weights, p: Instance) -> States:
+    return three_numbers(w, p, np.linalg.pinv(p.A) @ whitening(p.A), (0.048, 0.021, 0.4))
+
+
+def three_numbers(w: Weights, p: Instance, inverse: Array, init: Sequence[float]) -> States:
+    """The facts c > 0 keep a thousandth of the initial values as their margin."""
+    c1, c2, c3 = (at_least(w[f"c{i}"], value / 1000) for i, value in enumerate(init, 1))
     W = symmetric_weight(p.A)
-    mu, inverse = coherence(W, p.A), np.linalg.pinv(p.A)
+    mu = coherence(W, p.A)
     x, x_prev = p.zero, p.zero
     while True:
         error = norm_1(inverse @ (p.A @ x - p.b))

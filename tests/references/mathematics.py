@@ -129,9 +129,21 @@ def analytic_weight(A: Array) -> Array:
 
 
 def symmetric_weight(A: Array) -> Array:
-    """G'*G*A with G = sqrt(n/m)*(A*A')^(-1/2): from the SVD A = U*diag(s)*V', it is n/m*U*diag(1/s)*V'."""
-    U, s, V = np.linalg.svd(A, full_matrices=False)
-    return A.shape[1] / A.shape[0] * (U / s) @ V
+    """Q*A with the least ||A'*Q*A||_F^2 over all Q with a_i'*Q*a_i = 1, from its linear equations in the entries of Q.
+
+    The least one is symmetric by itself: the transpose of another would be as good, and their mean better.
+    """
+    m, n = A.shape
+    gram, constraints = A @ A.T, np.array([np.kron(a, a) for a in A.T])
+    equations = np.block([[np.kron(gram, gram), constraints.T], [constraints, np.zeros((n, n))]])
+    Q = np.linalg.lstsq(equations, np.concatenate([np.zeros(m * m), np.ones(n)]), rcond=None)[0][: m * m]
+    return Q.reshape(m, m) @ A
+
+
+def whitening(A: Array) -> Array:
+    """sqrt(n/m)*(A*A')^(-1/2): from the SVD A = U*diag(s)*V', it is sqrt(n/m)*U*diag(1/s)*U'."""
+    U, s, _ = np.linalg.svd(A, full_matrices=False)
+    return (A.shape[1] / A.shape[0]) ** 0.5 * (U / s) @ U.T
 
 
 def coherence(W: Array, A: Array) -> float:

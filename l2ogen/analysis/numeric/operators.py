@@ -54,9 +54,17 @@ def analytic_weight(A: Array) -> Array:
 
 
 def symmetric_weight(A: Array) -> Array:
-    """n/m*inv(A*A')*A, for which W'*A is symmetric with a diagonal of mean 1."""
+    """W = Q*A with the symmetric Q that minimizes ||A'*Q*A||_F subject to a_i'*Q*a_i = 1."""
+    M = np.linalg.solve(A @ A.T, A)
+    H = A.T @ M
+    return M @ (np.linalg.pinv(H * H, hermitian=True).sum(1)[:, None] * H)
+
+
+def whitening(A: Array) -> Array:
+    """G = sqrt(n/m)*inv(A*A')^(1/2), symmetric: G*A is a tight frame."""
     m, n = A.shape
-    return n / m * np.linalg.solve(A @ A.T, A)
+    eigenvalues, vectors = np.linalg.eigh(A @ A.T)
+    return np.sqrt(n / m) * (vectors / np.sqrt(eigenvalues)) @ vectors.T
 
 
 def coherence(W: Array, A: Array) -> Value:
@@ -113,7 +121,8 @@ OPERATORS: dict[str, Callable[..., Value]] = {
     "clip": lambda v, low, high: np.minimum(np.maximum(v, low), high),
     "huber": huber, "soft": soft, "soft_ss": soft_ss, "where": np.where, "detach": lambda v: v,
     "sum": np.sum, "mean": np.mean, "inv": inverse, "pinv": np.linalg.pinv,
-    "analytic_weight": analytic_weight, "symmetric_weight": symmetric_weight, "coherence": coherence,
+    "analytic_weight": analytic_weight, "symmetric_weight": symmetric_weight, "whitening": whitening,
+    "coherence": coherence,
     "add": operator.add, "subtract": operator.sub, "negate": operator.neg,
     "times": operator.mul, "scale": operator.mul, "over": operator.truediv, "shrink": operator.truediv,
     "scale_rows": lambda d, M: d[:, None] * M, "scale_columns": lambda M, d: M * d[None, :],

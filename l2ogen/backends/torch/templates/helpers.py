@@ -80,9 +80,34 @@ def analytic_weight(A: Tensor) -> Tensor:
 
 
 def symmetric_weight(A: Tensor) -> Tensor:
-    """W = G'*G*A (m, n) with G = sqrt(n/m)*inv(A*A')^(1/2): W'*A is symmetric, its diagonal 1 in the mean."""
-    m, n = A.shape[-2:]
-    return n / m * torch.cholesky_solve(A, torch.linalg.cholesky(A @ A.mT))
+    """W = Q*A (m, n) with the symmetric Q that minimizes ||A'*Q*A||_F subject to a_i'*Q*a_i = 1.
+
+    Q = M*A*diag(l)*A'*M with M = inv(A*A'), by Lagrange; the constraints are (H .* H)*l = 1 with H = A'*M*A. They are
+    met in the least-squares sense where there are more of them, n, than entries of Q, m*(m + 1)/2.
+    Raises ValueError for dependent rows of A.
+    """
+    U, s, V = svd_of_rows(A)  # M*A = U*diag(1/s)*V: A*A' itself would square the condition number
+    H = V.mT @ V
+    multipliers = torch.linalg.pinv(H.square(), hermitian=True).sum(-1, keepdim=True)
+    return (U / s) @ (V @ (multipliers * H))
+
+
+def whitening(A: Tensor) -> Tensor:
+    """G = sqrt(n/m)*inv(A*A')^(1/2) (m, m), symmetric: G*A is a tight frame, G*A*(G*A)' = (n/m)*I.
+
+    Raises ValueError for dependent rows of A.
+    """
+    U, s, _ = svd_of_rows(A)
+    return (A.shape[-1] / A.shape[-2]) ** 0.5 * (U / s) @ U.mT
+
+
+def svd_of_rows(A: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """U (m, m), s (1, m), V (m, n) with A = U*diag(s)*V. Raises ValueError for dependent rows."""
+    U, s, V = torch.linalg.svd(A, full_matrices=False)
+    rounding = max(A.shape[-2:]) * torch.finfo(A.dtype).eps * s[..., 0]
+    if A.shape[-2] > A.shape[-1] or not bool((s[..., -1] > rounding).all()):
+        raise ValueError(f"a matrix {tuple(A.shape[-2:])} with dependent rows has no such weight")
+    return U, s.unsqueeze(-2), V
 
 
 def coherence(W: Tensor, A: Tensor) -> Tensor:
