@@ -47,11 +47,12 @@ def gather(names: tuple[str, ...]) -> list[Contestant]:
     Raises FileNotFoundError for an unknown name, RunError for a run without weights, SpecError for a spec with
     mistakes, ValueError for a problem.
     """
+    read = [_read(name) for name in names]
+    titles = [run.settings.algorithm if run is not None else spec.checked.program.title  # type: ignore[union-attr]
+              for run, spec in read]
     found: dict[str, Contestant] = {}
-    for name in names:
-        run, spec = _read(name)
-        title = run.settings.algorithm if run is not None else spec.checked.program.title  # type: ignore[union-attr]
-        title = _free(title, name, found)
+    for name, title, (run, spec) in zip(names, titles, read, strict=True):
+        title = _free(title if titles.count(title) == 1 else f"{title} ({Path(name).name})", found)
         found[title] = Contestant(title, name, run, spec)
     return list(found.values())
 
@@ -86,12 +87,9 @@ def _spec_of(folder: Path, title: str) -> api.Spec | None:
     return spec if spec.checked.ok and isinstance(spec.checked.program, ir.Algorithm) else None
 
 
-def _free(title: str, origin: str, taken: dict[str, Contestant]) -> str:
-    """The title; if it is taken, with the name of its folder, and with a number if need be."""
-    if title not in taken:
-        return title
-    named = f"{title} ({Path(origin).name})"
-    i, free = 1, named
+def _free(title: str, taken: dict[str, Contestant]) -> str:
+    """The title, with a number if it is taken."""
+    i, free = 1, title
     while free in taken:
-        i, free = i + 1, f"{named} {i + 1}"
+        i, free = i + 1, f"{title} {i + 1}"
     return free
