@@ -305,7 +305,7 @@ def hyperlista(lab: Lab) -> Result:
     return result
 
 
-def _hyperlista(world: Recovery, spec: str, clean: Mapping[str, float]) -> tuple[Run, Run]:
+def _hyperlista(world: Recovery, spec: str, clean: Mapping[str, Any]) -> tuple[Run, Run]:
     """Its numbers for signals without noise, and for noisy ones."""
     name = spec.replace(":", "_")
     return world.train(name, spec, **clean), world.train(f"{name}_30", spec, snr=30.0)

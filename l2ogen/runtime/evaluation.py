@@ -138,7 +138,8 @@ def _conditions(sizes: Iterable[int], dtype: torch.dtype, problem: Any) -> str:
     where = str(problem.like["device"])
     where += f", {threads} thread{'s' * (threads > 1)}" if where == "cpu" else ""
     precision = str(dtype).removeprefix("torch.")
-    return f"ms: of one iteration for all instances, in batches of {batches}, {precision}, {where}; medians of 9 steps, without set-up"
+    how = f"in batches of {batches}, {precision}, {where}; medians of 9 steps, without set-up"
+    return f"ms: of one iteration for all instances, {how}"
 
 
 __all__ = ["Comparison", "Curve", "Solution", "evaluate", "evaluate_recovery", "solve"]
