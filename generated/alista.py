@@ -1,4 +1,4 @@
-# l2ogen 8a5661c004c6 is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen b34c737d6444 is the checksum of the lines below; an edited file is not overwritten.
 """ALISTA, with the problem `sparse_coding`.
 
 Liu, Chen, Wang, Yin (2019): the weights are computed, not learned: W minimizes ||W'*A||_F with w_i'*a_i =
@@ -65,9 +65,20 @@ def smaller(a: Tensor | float, b: Tensor | float) -> Tensor:
 
 
 def analytic_weight(A: Tensor) -> Tensor:
-    """W (m, n) that minimizes ||W'*A||_F subject to w_i'*a_i = 1: w_i = M*a_i/(a_i'*M*a_i), M = inv(A*A')."""
+    """W (m, n) that minimizes ||W'*A||_F subject to w_i'*a_i = 1: w_i = M*a_i/(a_i'*M*a_i), M = inv(A*A').
+
+    Raises ValueError for m > n.
+    """
+    A = wide(A)
     M_A = torch.cholesky_solve(A, torch.linalg.cholesky(A @ A.mT))
     return M_A / (A * M_A).sum(-2, keepdim=True)
+
+
+def wide(A: Tensor) -> Tensor:
+    """A itself. Raises ValueError where it has more rows than columns, which are dependent then."""
+    if A.shape[-2] > A.shape[-1]:
+        raise ValueError(f"a matrix {tuple(A.shape[-2:])} of dependent rows has no such weight")
+    return A
 
 
 def spectral_squared(M: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-# l2ogen 6f2317fa50fe is the checksum of the lines below; an edited file is not overwritten.
+# l2ogen b746cbda3b78 is the checksum of the lines below; an edited file is not overwritten.
 """LISTA_SS:residual, with the problem `sparse_coding`.
 
 LISTA-SS as `lista_cpss:scaled` with E_k/1000*x added, so that a run of that is a start: train with `--warm
@@ -68,9 +68,20 @@ def smaller(a: Tensor | float, b: Tensor | float) -> Tensor:
 
 
 def analytic_weight(A: Tensor) -> Tensor:
-    """W (m, n) that minimizes ||W'*A||_F subject to w_i'*a_i = 1: w_i = M*a_i/(a_i'*M*a_i), M = inv(A*A')."""
+    """W (m, n) that minimizes ||W'*A||_F subject to w_i'*a_i = 1: w_i = M*a_i/(a_i'*M*a_i), M = inv(A*A').
+
+    Raises ValueError for m > n.
+    """
+    A = wide(A)
     M_A = torch.cholesky_solve(A, torch.linalg.cholesky(A @ A.mT))
     return M_A / (A * M_A).sum(-2, keepdim=True)
+
+
+def wide(A: Tensor) -> Tensor:
+    """A itself. Raises ValueError where it has more rows than columns, which are dependent then."""
+    if A.shape[-2] > A.shape[-1]:
+        raise ValueError(f"a matrix {tuple(A.shape[-2:])} of dependent rows has no such weight")
+    return A
 
 
 def at_least(raw: Tensor, low: Tensor | float) -> Tensor:

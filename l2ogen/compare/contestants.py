@@ -50,9 +50,12 @@ def gather(names: tuple[str, ...]) -> list[Contestant]:
     read = [_read(name) for name in names]
     titles = [run.settings.algorithm if run is not None else spec.checked.program.title  # type: ignore[union-attr]
               for run, spec in read]
+    for longer in (lambda name: Path(name).resolve().name, str):
+        titles = [title if titles.count(title) == 1 else f"{title.partition(' (')[0]} ({longer(name)})"
+                  for title, name in zip(titles, names, strict=True)]
     found: dict[str, Contestant] = {}
     for name, title, (run, spec) in zip(names, titles, read, strict=True):
-        title = _free(title if titles.count(title) == 1 else f"{title} ({Path(name).name})", found)
+        title = _free(title, found)
         found[title] = Contestant(title, name, run, spec)
     return list(found.values())
 

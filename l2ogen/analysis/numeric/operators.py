@@ -54,7 +54,7 @@ def analytic_weight(A: Array) -> Array:
 
 
 def symmetric_weight(A: Array) -> Array:
-    """W = Q*A with the symmetric Q that minimizes ||A'*Q*A||_F subject to a_i'*Q*a_i = 1."""
+    """W = Q*A with the symmetric Q that minimizes ||A'*Q*A||_F subject to a_i'*Q*a_i = 1, as in the torch helper."""
     M = np.linalg.solve(A @ A.T, A)
     H = A.T @ M
     return M @ (np.linalg.pinv(H * H, hermitian=True).sum(1)[:, None] * H)

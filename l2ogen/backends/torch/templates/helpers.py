@@ -74,7 +74,11 @@ def nonzeros(v: Tensor) -> Tensor:
 
 
 def analytic_weight(A: Tensor) -> Tensor:
-    """W (m, n) that minimizes ||W'*A||_F subject to w_i'*a_i = 1: w_i = M*a_i/(a_i'*M*a_i), M = inv(A*A')."""
+    """W (m, n) that minimizes ||W'*A||_F subject to w_i'*a_i = 1: w_i = M*a_i/(a_i'*M*a_i), M = inv(A*A').
+
+    Raises ValueError for m > n.
+    """
+    A = wide(A)
     M_A = torch.cholesky_solve(A, torch.linalg.cholesky(A @ A.mT))
     return M_A / (A * M_A).sum(-2, keepdim=True)
 
@@ -83,31 +87,32 @@ def symmetric_weight(A: Tensor) -> Tensor:
     """W = Q*A (m, n) with the symmetric Q that minimizes ||A'*Q*A||_F subject to a_i'*Q*a_i = 1.
 
     Q = M*A*diag(l)*A'*M with M = inv(A*A'), by Lagrange; the constraints are (H .* H)*l = 1 with H = A'*M*A. They are
-    met in the least-squares sense where there are more of them, n, than entries of Q, m*(m + 1)/2.
-    Raises ValueError for dependent rows of A.
+    met in the least-squares sense where they contradict each other, which those of columns of norm 1 never do.
+    Computed in float64: H .* H has the fourth power of the columns' norms. Raises ValueError for m > n.
     """
-    U, s, V = svd_of_rows(A)  # M*A = U*diag(1/s)*V: A*A' itself would square the condition number
-    H = V.mT @ V
+    exact = wide(A).double()
+    M_A = torch.cholesky_solve(exact, torch.linalg.cholesky(exact @ exact.mT))
+    H = exact.mT @ M_A
     multipliers = torch.linalg.pinv(H.square(), hermitian=True).sum(-1, keepdim=True)
-    return (U / s) @ (V @ (multipliers * H))
+    return (M_A @ (multipliers * H)).to(A.dtype)
 
 
 def whitening(A: Tensor) -> Tensor:
     """G = sqrt(n/m)*inv(A*A')^(1/2) (m, m), symmetric: G*A is a tight frame, G*A*(G*A)' = (n/m)*I.
 
-    Raises ValueError for dependent rows of A.
+    Computed in float64; no gradient where eigenvalues of A*A' are equal. Raises ValueError for m > n.
     """
-    U, s, _ = svd_of_rows(A)
-    return (A.shape[-1] / A.shape[-2]) ** 0.5 * (U / s) @ U.mT
+    exact = wide(A).double()
+    eigenvalues, vectors = torch.linalg.eigh(exact @ exact.mT)
+    root = (vectors / eigenvalues.sqrt().unsqueeze(-2)) @ vectors.mT
+    return ((A.shape[-1] / A.shape[-2]) ** 0.5 * root).to(A.dtype)
 
 
-def svd_of_rows(A: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """U (m, m), s (1, m), V (m, n) with A = U*diag(s)*V. Raises ValueError for dependent rows."""
-    U, s, V = torch.linalg.svd(A, full_matrices=False)
-    rounding = max(A.shape[-2:]) * torch.finfo(A.dtype).eps * s[..., 0]
-    if A.shape[-2] > A.shape[-1] or not bool((s[..., -1] > rounding).all()):
-        raise ValueError(f"a matrix {tuple(A.shape[-2:])} with dependent rows has no such weight")
-    return U, s.unsqueeze(-2), V
+def wide(A: Tensor) -> Tensor:
+    """A itself. Raises ValueError where it has more rows than columns, which are dependent then."""
+    if A.shape[-2] > A.shape[-1]:
+        raise ValueError(f"a matrix {tuple(A.shape[-2:])} of dependent rows has no such weight")
+    return A
 
 
 def coherence(W: Tensor, A: Tensor) -> Tensor:
