@@ -21,6 +21,7 @@ import l2ogen
 from l2ogen import compare
 from l2ogen.cli import main
 from l2ogen.compare import instances
+from l2ogen.compare.contestants import gather
 from l2ogen.runtime import Curve, batches, evaluate, evaluate_recovery, plot_comparisons
 from l2ogen.runtime.curves import Comparison
 from l2ogen.runtime.evaluation import smoothed
@@ -291,7 +292,11 @@ def test_data_of_a_folder(tmp_path: Path) -> None:
 def test_runs_of_two_shapes(trained: Path) -> None:
     small, large = str(trained / "small"), str(trained / "large")
     assert "LISTA_CP was trained for A of the shape (6, 12), not (6, 10)" in refused(small, large, *QUICK)
-    shutil.copytree(small, "other")
+    for copied in ("other", "another/other"):
+        shutil.copytree(small, copied)
+    assert [c.name for c in gather(("other", "ista", small))] == ["LISTA_CP (other)", "ISTA", "LISTA_CP (small)"]
+    assert [c.name for c in gather(("other", "another/other"))] == ["LISTA_CP (other)", "LISTA_CP (another/other)"]
+    assert [c.name for c in gather(("other", "other"))] == ["LISTA_CP (other)", "LISTA_CP (other) 2"]
     found = run(small, "other", *QUICK)
     assert found.exit_code == 0 and "LISTA_CP (small)" in found.output and "LISTA_CP (other)" in found.output and "NMSE in dB" in found.output
 

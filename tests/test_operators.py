@@ -1,10 +1,12 @@
 """Every operator of the table: its value against NumPy, and what it refuses. A new operator adds a case."""
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from references.harness import module
 from references.mathematics import symmetric_weight, whitening
 
 import l2ogen
@@ -44,6 +46,7 @@ def apply(M: Array, v: Array) -> Array:
 
 
 T = (0, 2, 1)
+HELPERS: Any = SimpleNamespace(**vars(module("alista")) | vars(module("hyperlista_whitened")))
 CASES: dict[str, tuple[str, str, Callable[[Array, Array, Array, Array], Array]]] = {
     # name: (formula, `vector` or `scalar`, value at x, y, A, b)
     "sqrt": ("sqrt(abs(x))", "vector", lambda x, y, A, b: np.sqrt(np.abs(x))),
@@ -135,6 +138,40 @@ def test_the_subgradient_of_a_smooth_function_is_its_gradient() -> None:
     A, b = problem.A.numpy(), problem.b.numpy()
     expected = apply(A.transpose(T), apply(A, x.numpy()) - b)
     np.testing.assert_allclose(made.T().step(problem, made.State(0, x=x)).x.numpy(), expected, rtol=1e-10, atol=1e-12)
+
+
+def unit_columns(m: int, n: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
+    A = torch.randn(m, n, generator=torch.Generator().manual_seed(3), dtype=dtype)
+    return A / A.norm(dim=0)
+
+
+def test_a_symmetric_weight_meets_its_constraints_in_float32() -> None:
+    """w_i'*a_i = 1, with a column much smaller than the others, too, and with more columns than entries of Q."""
+    for A in (unit_columns(25, 50, torch.float32), unit_columns(4, 14, torch.float32)):
+        A[:, 1] *= 0.05 if len(A) == 25 else 1.0
+        products = HELPERS.symmetric_weight(A).mT @ A
+        torch.testing.assert_close(products.diagonal(), torch.ones(A.shape[1]), rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(products, products.mT, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["analytic_weight", "symmetric_weight", "whitening"])
+def test_weights_of_a_dictionary(name: str) -> None:
+    """Dependent rows are refused; batches of any size are exported; the gradient is finite."""
+    weight = getattr(HELPERS, name)
+    with pytest.raises(ValueError, match=r"a matrix \(6, 4\) of dependent rows"):
+        weight(unit_columns(4, 6).mT)
+
+    class Module(torch.nn.Module):
+        def forward(self, A: torch.Tensor) -> Any:
+            return weight(A)
+
+    A = torch.stack([unit_columns(4, 6), 2 * unit_columns(4, 6)])
+    exported = torch.export.export(Module(), (A,), dynamic_shapes=[{0: torch.export.Dim("batch")}]).module()
+    more = torch.cat([A, 3 * A])
+    torch.testing.assert_close(exported(more), weight(more), rtol=1e-12, atol=1e-12)
+    A.requires_grad_(True)
+    weight(A).square().sum().backward()
+    assert A.grad is not None and A.grad.isfinite().all() and A.grad.abs().max() > 0
 
 
 @pytest.mark.parametrize(("formula", "code"), [

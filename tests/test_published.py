@@ -185,11 +185,14 @@ def nmse(algorithm: Any, problem: Recovery, signals: Tensor) -> list[float]:
     return found
 
 
-if PUBLISHED:
-
-    def test_hyperlista_computes_the_published_weight() -> None:
-        (A, *_), (G, W_gram) = published()
-        W = class_of(module("hyperlista"))(A).W
+@pytest.mark.parametrize("source", ["small", *["published"] * PUBLISHED])
+def test_hyperlista_computes_the_published_weight(source: str) -> None:
+    (A, *_), *symmetric = (small(),) if source == "small" else published()
+    W = class_of(module("hyperlista"))(A).W
+    products = W.mT @ A
+    torch.testing.assert_close(products, products.mT, rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(products.diagonal(), torch.ones(A.shape[1], dtype=A.dtype), rtol=1e-10, atol=1e-10)
+    for G, W_gram in symmetric:
         assert (W - G.mT @ W_gram).norm() <= 1e-4 * W.norm()
 
 

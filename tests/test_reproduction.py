@@ -16,10 +16,11 @@ RECOVERY = ("alista", "lista", "tilista", "hyperlista", "na_alista", "coupling")
 
 def test_recovery_runs_and_is_not_made_twice(tmp_path: Path) -> None:
     lab = Lab(None, tmp_path / "runs", tmp_path / "out", small=True)
-    made = [TARGETS[name].run(lab) for name in ("alista", "tilista")]
+    made = [TARGETS[name].run(lab) for name in ("alista", "tilista", "hyperlista")]
     before = {path: path.read_text() for path in (tmp_path / "runs").glob("*/metrics.jsonl")}
-    assert {path.parent.name for path in before} == {"alista", "alista_40", "alista_20", "alista_20_exact", "lista_cpss", "tilista"}
-    again = [TARGETS[name].run(lab) for name in ("alista", "tilista")]
+    assert {path.parent.name for path in before} == {"alista", "alista_40", "alista_20", "alista_20_exact", "lista_cpss", "tilista",
+                                                         "hyperlista", "hyperlista_30", "hyperlista_whitened", "hyperlista_whitened_30"}
+    again = [TARGETS[name].run(lab) for name in ("alista", "tilista", "hyperlista")]
     assert before == {path: path.read_text() for path in before}
     assert [r.rows for r in made] == [r.rows for r in again] and made[0].curves == again[0].curves
     for row in (row for result in made for row in result.rows):
