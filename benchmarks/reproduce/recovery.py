@@ -99,7 +99,9 @@ def _row(result: Result, name: str, curve: Sequence[float], run: Run, **more: An
     """The last layer of a curve beside the published number."""
     if run.kept:  # a number of another network: nothing is reached by it
         more["note"] = "no step improved on the network that it starts from, whose number this is"
-    result.row(name, curve[-1], "dB", seed=SEED, seconds=run.total, **more)
+    if run.total:  # published weights were not trained here
+        more |= {"seed": SEED, "seconds": run.total}
+    result.row(name, curve[-1], "dB", **more)
     if run.kept:
         result.rows[-1].reached = False if "goal" in more else None
 
@@ -278,9 +280,10 @@ def hyperlista(lab: Lab) -> Result:
     world, result = Recovery(lab), Result()
     # Densities between the two that are tested: of 0.125, 0.1275, 0.13 and 0.135 the one that serves both. A large
     # batch: failures are rare.
-    clean = {"density": 0.1275, "batch": 2048}
-    made, noisy = _hyperlista(world, "hyperlista:whitened", clean)
-    printed, printed_noisy = _hyperlista(world, "hyperlista", clean)
+    density, batch = 0.1275, 2048
+    names = {"hyperlista:whitened": "hyperlista_whitened", "hyperlista": "hyperlista"}
+    made, printed = (world.train(name, spec, density=density, batch=batch) for spec, name in names.items())
+    noisy, printed_noisy = (world.train(f"{name}_30", spec, snr=30.0, batch=batch) for spec, name in names.items())
     public, learned = None if lab.small else _public(lab, made), _alista(world)[1]
     for name, law, snr, published, goal in (
         ("density 0.1", {}, math.inf, -86.4, -86.0), ("density 0.15", {"density": 0.15}, math.inf, -42.3, -42.0),
@@ -298,19 +301,13 @@ def hyperlista(lab: Lab) -> Result:
             result.curve(name, method, curve)
             notes = [f"median of {draws} draws, {curves[0][-1]:.1f} to {curves[-1][-1]:.1f}"] if draws > 1 else []
             if method == "HyperLISTA":
-                notes.append("searched at this SNR" if run is noisy else "searched at density 0.1275")
+                notes.append("searched at this SNR" if run is noisy else f"searched at density {density}")
                 notes.append("published: one draw, public constants")
                 _row(result, f"HyperLISTA, {name}", curve, run, published=published, goal=goal, note="; ".join(notes))
             elif method != "ALISTA":
                 _row(result, f"HyperLISTA, {name}, {method}", curve, run, published=published, note="; ".join(notes))
     _decibel(result)
     return result
-
-
-def _hyperlista(world: Recovery, spec: str, clean: Mapping[str, Any]) -> tuple[Run, Run]:
-    """Its numbers for signals without noise, and for noisy ones."""
-    name = spec.replace(":", "_")
-    return world.train(name, spec, **clean), world.train(f"{name}_30", spec, snr=30.0)
 
 
 def _public(lab: Lab, made: Run) -> Run:
