@@ -116,7 +116,7 @@ def _figure(panels: Mapping[str, Mapping[str, Sequence[float | None]]], across: 
 
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
-    figure = Figure(figsize=(4.6 * columns, 3.4 * rows), dpi=110, layout="constrained")
+    figure = Figure(figsize=(4.6 * columns, 3.4 * rows), dpi=96, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(rows, columns, squeeze=False).flat
     for panel, (title, curves) in zip(axes, panels.items(), strict=False):
