@@ -284,7 +284,7 @@ def hyperlista(lab: Lab) -> Result:
     names = {"hyperlista:whitened": "hyperlista_whitened", "hyperlista": "hyperlista"}
     made, printed = (world.train(name, spec, density=density, batch=batch) for spec, name in names.items())
     noisy, printed_noisy = (world.train(f"{name}_30", spec, snr=30.0, batch=batch) for spec, name in names.items())
-    public, learned = None if lab.small else _public(lab, made), _alista(world)[1]
+    public, learned = None if lab.small else _public(lab, made, result), _alista(world)[1]
     for name, law, snr, published, goal in (
         ("density 0.1", {}, math.inf, -86.4, -86.0), ("density 0.15", {"density": 0.15}, math.inf, -42.3, -42.0),
         ("deviation 2", {"sigma": 2.0}, math.inf, -83.9, -83.9), ("SNR 30 dB", {}, 30.0, -31.9, -31.9),
@@ -310,8 +310,11 @@ def hyperlista(lab: Lab) -> Result:
     return result
 
 
-def _public(lab: Lab, made: Run) -> Run:
-    """The numbers 0.01, 0.0046, 0.4 of the public code, with its W and G: the coherence is part of its first two."""
+def _public(lab: Lab, made: Run, result: Result) -> Run:
+    """The numbers 0.01, 0.0046, 0.4 of the public code, with its W and G: the coherence is part of its first two.
+
+    How far W and G are from those computed here goes into the result.
+    """
     import copy
 
     import numpy as np
@@ -320,9 +323,12 @@ def _public(lab: Lab, made: Run) -> Run:
     with np.load(lab.file("hyperlista_fixed_A.npz"), allow_pickle=False) as arrays:
         A, G, W_gram = (torch.as_tensor(arrays[key], dtype=torch.float64) for key in ("A", "G", "W_gram"))
     model: Any = copy.deepcopy(made.trained.model)
-    mu = _off_diagonal(G.mT @ W_gram, A)[1]
+    W, mu = G.mT @ W_gram, _off_diagonal(G.mT @ W_gram, A)[1]
+    for name, public, ours in (("W", W, model.W), ("G", G, A @ model.B.double())):  # A*pinv(A)*G
+        difference = torch.linalg.matrix_norm(ours - public) / torch.linalg.matrix_norm(public)
+        result.row(f"HyperLISTA, {name}: ||ours - public||_F/||public||_F", difference.item(), "")
     with torch.no_grad():
-        for buffer, value in ((model.W, G.mT @ W_gram), (model.B, torch.linalg.pinv(A) @ G)):
+        for buffer, value in ((model.W, W), (model.B, torch.linalg.pinv(A) @ G)):
             buffer.copy_(value)
         model.mu.fill_(mu)
         for name, value in (("c1", 0.01 / mu), ("c2", 0.0046 / mu), ("c3", 0.4)):
